@@ -1,0 +1,368 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the scripts beside this file share. Sourced, never run.
+#
+# PCITOPO_ROOT names another repository root; the tests use it to work on small made-up releases.
+
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+ROOT=${PCITOPO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+# shellcheck disable=SC2034  # read by the scripts that source this file
+SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BUILD=$ROOT/build
+
+say() { printf '%s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# The help text of a script is the comment at its head.
+help() { sed -n '/^# SPDX/,/^$/{/^# SPDX/d;/^$/d;s/^#//;s/^ //;p;}' "$0" | sed '1{/^$/d;}'; }
+
+# ini SECTION KEY: a value of releases.ini, continued lines joined
+ini() {
+    awk -v section="[$1]" -v key="$2" '
+        /^#/   { next }
+        /^\[/  { inside = ($0 == section); found = 0; next }
+        !inside { next }
+        /^[ \t]/ { if (found) { sub(/^[ \t]+/, ""); printf "%s ", $0 } next }
+        { split($0, part, /[ \t]*=/); found = (part[1] == key) }
+        found { sub(/^[^=]*=[ \t]*/, ""); printf "%s ", $0 }
+    ' "$ROOT/releases.ini" | sed 's/ *$//; s/^ *//'
+}
+
+# set_base VERSION [pristine]: the release and the places that belong to it
+set_base() {
+    BASE=${1:-$(ini common default)}
+    SHA256=$(ini "$BASE" sha256)
+    [ -n "$SHA256" ] ||
+        die "libvirt $BASE is not in releases.ini, which has: $(sed -n 's/^\[\([0-9].*\)\]$/\1/p' "$ROOT/releases.ini" | paste -sd' ')"
+    KIND=${2:-}
+    DIR=$BUILD/$BASE${KIND:+-$KIND}
+    SRC=$DIR/src
+    OBJ=$DIR/obj
+    PATCHES=$ROOT/patches/$BASE
+    read -ra GOLDENS <<<"$(ini "$BASE" goldens)"
+}
+
+# take_lock FILE: wait for another run that works on the same files
+take_lock() {
+    mkdir -p "$(dirname "$1")"
+    exec 9>"$1"
+    flock -n 9 || { say "waiting for another run to finish ($1)"; flock 9; }
+}
+
+series() { [ ! -f "$PATCHES/series" ] || sed 's/[ \t]*#.*//; /^[ \t]*$/d' "$PATCHES/series"; }
+
+# -- packages ----------------------------------------------------------------------------------
+
+need_packages() {
+    local wanted missing command
+    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages)"
+    if ! command -v dpkg-query >/dev/null; then
+        for command in meson ninja gcc git xz; do
+            command -v "$command" >/dev/null ||
+                die "$command is missing; on a system other than Debian install by hand what Debian calls: ${wanted[*]}"
+        done
+        return 0
+    fi
+    missing=$(comm -13 <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
+                         sed -n 's/^installed //p' | sort -u) \
+                       <(printf '%s\n' "${wanted[@]}" | sort -u) | paste -sd' ')
+    [ -n "$missing" ] || return 0
+    command="apt-get install -y --no-install-recommends $missing"
+    local sudo=()
+    if [ "$(id -u)" -ne 0 ]; then
+        sudo=(sudo)
+        # without a terminal nobody could answer a question for a password
+        [ -t 0 ] || sudo+=(-n)
+        if ! command -v sudo >/dev/null || ! { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+            say "Debian packages are missing. Run this as root, then try again:"
+            say "  $command"
+            exit 1
+        fi
+    fi
+    say "installing packages: $missing"
+    mkdir -p "$BUILD"
+    # shellcheck disable=SC2086  # the command is a list of words
+    { "${sudo[@]}" apt-get update &&
+      "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $command; } >"$BUILD/packages.log" 2>&1 </dev/null || {
+        tail -n 15 "$BUILD/packages.log" >&2
+        die "packages could not be installed; the command was: $command"
+    }
+}
+
+# -- the tarball -------------------------------------------------------------------------------
+
+check_tarball() {
+    local got
+    got=$(sha256sum <"$1")
+    [ "${got%% *}" = "$SHA256" ] ||
+        die "$1 is not the tarball of libvirt $BASE
+  expected sha256 $SHA256
+  got             ${got%% *}"
+}
+
+# apt_sources SUITE DIR: for each Debian archive that the machine itself uses a file DIR/N.sources or
+# DIR/N.list, which asks the same archive, with the same keyring, for the source packages of SUITE
+apt_sources() {
+    local codename list parts
+    # shellcheck disable=SC1091
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    list=/etc/apt/sources.list parts=/etc/apt/sources.list.d
+    eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
+    rm -rf "$2"; mkdir -p "$2"
+    cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v suite="$1" -v dir="$2" '
+        $1 == "deb" {
+            i = 2
+            if ($i ~ /^\[/) { while ($i !~ /\]$/ && i < NF) i++; i++ }
+            if ($(i + 1) != codename || $0 !~ / main( |$)/) next
+            sub(/^deb/, "deb-src")
+            line = ""; for (f = 1; f <= i; f++) line = line (f == 1 ? "deb-src" : $f) " "
+            print line suite " main" > (dir "/" ++n ".list")
+        }' || true
+    for list in "${parts%/}"/*.sources; do
+        [ -f "$list" ] || continue
+        # a blank line at the end closes the last paragraph
+        { grep -v '^#' "$list"; echo; } | awk -v codename="$codename" -v suite="$1" -v dir="$2/$(basename "$list" .sources)" '
+            function flush() {
+                if ((" " suites " ") ~ (" " codename " ") && (" " components " ") ~ / main / && enabled != "no") {
+                    file = dir "-" ++n ".sources"
+                    printf "Types: deb-src\nSuites: %s\nComponents: main\n%s", suite, rest > file
+                }
+                suites = components = enabled = rest = ""
+            }
+            /^[ \t]*$/ { flush(); next }
+            /^[ \t]/   { if (keep) rest = rest $0 "\n"; next }
+            { name = tolower($1); value = $0; sub(/^[^:]*:[ \t]*/, "", value); keep = 0 }
+            name == "suites:"     { suites = value; next }
+            name == "components:" { components = value; next }
+            name == "enabled:"    { enabled = value; next }
+            name == "types:" || name == "architectures:" { next }
+            { rest = rest $0 "\n"; keep = 1 }
+        '
+    done
+}
+
+download_tarball() {
+    local apt=$BUILD/download/apt suite source got log=$BUILD/download/apt.log
+    suite=$(ini "$BASE" suite)
+    command -v apt-get >/dev/null || die "no apt-get here: give the tarball of libvirt $BASE with --tarball FILE"
+    say "getting the source of libvirt $BASE (Debian $suite)"
+    apt_sources "$suite" "$apt/sources"
+    : >"$log"
+    for source in "$apt"/sources/*; do
+        [ -f "$source" ] || continue
+        rm -rf "$apt/lists" "$apt/cache" "$apt/get"
+        mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/get"
+        local options=(-o "Dir::Etc::SourceList=$source" -o Dir::Etc::SourceParts=/dev/null
+                       -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+                       # the default user for downloads may not enter this directory
+                       -o APT::Sandbox::User=root)
+        # What counts is that the tarball arrives and has the right hash: apt also fails
+        # when a file that nobody needs here (the .dsc) is gone from the archive.
+        { apt-get "${options[@]}" update &&
+          cd "$apt/get" && apt-get "${options[@]}" source --download-only --tar-only libvirt; } >>"$log" 2>&1 </dev/null || true
+        cd "$ROOT"
+        got=$apt/get/libvirt_$BASE.orig.tar.xz
+        if [ -f "$got" ]; then
+            check_tarball "$got"
+            mv "$got" "$1"
+            rm -rf "$apt"
+            return 0
+        fi
+    done
+    tail -n 8 "$log" >&2
+    die "the source of libvirt $BASE could not be had from Debian $suite (log: $log)
+  give it with --tarball FILE: libvirt-$BASE.tar.xz, sha256 $SHA256"
+}
+
+# get_tarball [FILE]: TARBALL is the verified tarball
+get_tarball() {
+    TARBALL=$BUILD/download/libvirt-$BASE.tar.xz
+    mkdir -p "$BUILD/download"
+    if [ -n "${1:-}" ]; then
+        [ -f "$1" ] || die "$1: no such file"
+        check_tarball "$1"
+        [ "$1" -ef "$TARBALL" ] || cp -- "$1" "$TARBALL"
+    elif [ -f "$TARBALL" ]; then
+        check_tarball "$TARBALL"
+    else
+        # two bases, or a release and its pristine twin, may be built at the same time
+        (flock 8; [ -f "$TARBALL" ] || download_tarball "$TARBALL") 8>"$BUILD/download/lock"
+    fi
+}
+
+# -- the source tree ---------------------------------------------------------------------------
+#
+# The tree is a git repository with a commit for the release (tag "upstream"), one for the overlay
+# (tag "overlay") and one per patch (branch "series"). All of that is made without touching a file;
+# then only the files that differ are written, so that ninja rebuilds no more than it must.
+# refs/pcitopo/laid is what was laid last: what differs from it is somebody's work.
+
+# Our own commits have a fixed author and date: the same input gives the same commit.
+tree_git() {
+    env GIT_AUTHOR_NAME=libvirt-pci-topology GIT_AUTHOR_EMAIL=devel@localhost GIT_AUTHOR_DATE='1000000000 +0000' \
+        GIT_COMMITTER_NAME=libvirt-pci-topology GIT_COMMITTER_EMAIL=devel@localhost GIT_COMMITTER_DATE='1000000000 +0000' \
+        git --git-dir="$SRC/.git" -c core.attributesFile=/dev/null -c core.autocrlf=false -c core.quotePath=false "$@"
+}
+
+# overlay_files: "PATH-IN-TREE<TAB>DIRECTORY-IT-IS-UNDER" of each file of ours, sorted
+overlay_files() {
+    local dir
+    {
+        [ ! -d "$ROOT/src-overlay" ] ||
+            find "$ROOT/src-overlay" \( -type f -o -type l \) ! -name '*~' -printf "%P\t$ROOT/src-overlay\n"
+        for dir in "${GOLDENS[@]}"; do
+            [ ! -d "$ROOT/$dir" ] ||
+                find "$ROOT/$dir" \( -type f -o -type l \) ! -name '*~' -printf "$dir/%P\t$ROOT\n"
+        done
+    } | LC_ALL=C sort
+}
+
+# A hash of all that the source tree is made from.
+patches_key() { series | while read -r name; do printf '%s\n' "$name"; cat "$PATCHES/$name" 2>&1 || true; done | sha256sum; }
+tree_key() {
+    {
+        printf '%s\n' "$SHA256" "$SRC"
+        [ "$KIND" = pristine ] || {
+            patches_key
+            overlay_files | while IFS=$'\t' read -r file top; do printf '%s/%s\0' "$top" "$file"; done |
+                xargs -0r stat -c '%n %f %N' | sed 's/^.*-> /-> /'
+            overlay_files | while IFS=$'\t' read -r file top; do
+                [ -L "$top/$file" ] || printf '%s/%s\0' "$top" "$file"; done | xargs -0r sha256sum
+        }
+    } 2>&1 | sha256sum
+}
+
+unpack() {
+    say "unpacking libvirt $BASE"
+    rm -rf "$DIR/src" "$DIR/src.new"
+    mkdir -p "$DIR/src.new"
+    tar -xf "$TARBALL" --no-same-owner --strip-components=1 -C "$DIR/src.new"
+    local SRC=$DIR/src.new
+    git -c init.defaultBranch=series init -q "$SRC"
+    # gc would go on in the background after the script has ended
+    tree_git config gc.auto 0
+    printf '%s\n' '*~' '*.orig' '*.rej' '*.swp' '__pycache__/' '/tags' '/build/' >>"$SRC/.git/info/exclude"
+    tree_git --work-tree="$SRC" add -f -A "$SRC"
+    tree_git update-ref refs/tags/upstream \
+        "$(tree_git commit-tree -m "libvirt $BASE" "$(tree_git write-tree)")"
+    tree_git update-ref refs/heads/series refs/tags/upstream
+    tree_git update-ref refs/pcitopo/laid refs/tags/upstream
+    mv "$DIR/src.new" "$DIR/src"
+}
+
+# laid_commit: make the commits of overlay and series, print the last; no file in the tree changes
+laid_commit() (
+    export GIT_INDEX_FILE=$DIR/lay.index
+    rm -f "$GIT_INDEX_FILE"
+    tree_git read-tree upstream
+    local twice commit name out top dir
+
+    twice=$(LC_ALL=C comm -12 <(overlay_files | cut -f1) <(tree_git ls-tree -r --name-only upstream | LC_ALL=C sort) | paste -sd' ')
+    [ -z "$twice" ] || die "the overlay may only add files, but libvirt $BASE already has: $twice"
+    overlay_files | cut -f2 | sort -u | while read -r top; do
+        overlay_files | awk -F'\t' -v top="$top" '$2 == top { printf "%s%c", $1, 0 }' |
+            (cd "$top" && tree_git --work-tree="$top" --literal-pathspecs add -f --pathspec-from-file=- --pathspec-file-nul)
+    done
+    commit=$(tree_git commit-tree -p upstream -m "overlay: files of the series" "$(tree_git write-tree)")
+    tree_git update-ref refs/tags/overlay "$commit"
+
+    while read -r name; do
+        [ -f "$PATCHES/$name" ] || die "patches/$BASE/series lists $name, which is not there"
+        out=$(tree_git apply --cached --verbose --whitespace=nowarn "$PATCHES/$name" 2>&1) ||
+            die "patches/$BASE/$name does not apply to libvirt $BASE:
+$(grep -v '^Checking patch' <<<"$out" | sed 's/^/  /')"
+        # git never applies with fuzz, but does so at another line than the patch says
+        if grep -q 'offset' <<<"$out"; then
+            die "patches/$BASE/$name applies only with an offset:
+$(grep -B1 'offset' <<<"$out" | sed 's/^/  /')
+  apply it by hand in the tree, commit, and run scripts/refresh"
+        fi
+        commit=$({ sed '/^---$/,$d; /^diff --git /,$d' "$PATCHES/$name"; echo "Patch-Name: $name"; } |
+            tree_git commit-tree -p "$commit" "$(tree_git write-tree)")
+    done < <(series)
+    rm -f "$GIT_INDEX_FILE"
+    printf '%s\n' "$commit"
+)
+
+# worktree_tree: the tree object of the files as they are now; $DIR/work.index is its index
+worktree_tree() {
+    cp "$SRC/.git/index" "$DIR/work.index" 2>/dev/null || rm -f "$DIR/work.index"
+    (cd "$SRC" && GIT_INDEX_FILE=$DIR/work.index tree_git --work-tree="$SRC" add -A . &&
+     GIT_INDEX_FILE=$DIR/work.index tree_git write-tree)
+}
+
+# changed A B: names of the files that differ between two trees
+changed() { tree_git diff-tree -r --name-only --no-renames "$1" "$2" | LC_ALL=C sort; }
+
+lay_tree() {
+    local key new now lost
+    key=$(tree_key)
+    if [ -d "$SRC/.git" ] && [ "$(cat "$DIR/tree.key" 2>/dev/null)" = "$key" ]; then return 0; fi
+    if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$SHA256" ]; then
+        get_tarball "${1:-}"
+        unpack
+        printf '%s\n' "$SHA256" >"$DIR/tarball.key"
+    fi
+    new=upstream
+    if [ "$KIND" != pristine ]; then
+        say "laying the overlay and $(series | wc -l) patches onto libvirt $BASE"
+        new=$(laid_commit)
+    fi
+
+    [ "$(tree_git symbolic-ref -q HEAD)" = refs/heads/series ] ||
+        die "$SRC is not on its branch \"series\" (a rebase that has not ended?)"
+    now=$(worktree_tree)
+    lost=$(comm -12 <(changed refs/pcitopo/laid "$now") <(changed "$now" "$new") | paste -sd' ')
+    [ -z "$lost" ] || die "$SRC has changes that would be lost, in: $lost
+  keep them:  scripts/refresh --base $BASE [--into PATCH]   (or git stash in that directory)
+  drop them:  git -C $SRC reset --hard refs/pcitopo/laid"
+    mv "$DIR/work.index" "$SRC/.git/index"
+    (cd "$SRC" && tree_git --work-tree="$SRC" read-tree -m -u "$now" "$new")
+    tree_git update-ref --create-reflog -m 'scripts/build: series laid' refs/heads/series "$new"
+    tree_git update-ref refs/pcitopo/laid "$new"
+    patches_key >"$DIR/patches.key"
+    printf '%s\n' "$key" >"$DIR/tree.key"
+}
+
+# -- configure and compile ---------------------------------------------------------------------
+
+configure() {
+    local options key
+    read -ra options <<<"$(ini common options) $(ini "$BASE" options)"
+    key=$(printf '%s\n' "$OBJ" "${options[@]}" | sha256sum)
+    if [ -f "$OBJ/build.ninja" ] && [ "$(cat "$DIR/configure.key" 2>/dev/null)" = "$key" ]; then return 0; fi
+    say "configuring libvirt $BASE${KIND:+ ($KIND)}"
+    rm -rf "$OBJ"
+    (cd "$SRC" && meson setup "$OBJ" "${options[@]}") >"$DIR/configure.log" 2>&1 </dev/null || {
+        tail -n 20 "$DIR/configure.log" >&2
+        die "libvirt $BASE does not configure (log: $DIR/configure.log)"
+    }
+    printf '%s\n' "$key" >"$DIR/configure.key"
+}
+
+# progress: of the lines of ninja show each tenth of the way
+progress() {
+    local line tenth last=0
+    while IFS= read -r line; do
+        [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+        tenth=$((BASH_REMATCH[1] * 10 / BASH_REMATCH[2]))
+        [ "$tenth" -gt "$last" ] || continue
+        last=$tenth
+        # a rebuild of a few files needs no progress
+        [ "${BASH_REMATCH[2]}" -lt 20 ] || say "  compiled $((tenth * 10)) %"
+    done
+}
+
+compile() {
+    local log=$DIR/compile.log
+    # Both trees compile mostly the same files; without the directory in the hash they share results.
+    export CCACHE_NOHASHDIR=1
+    [ -n "${CCACHE_DIR:-}" ] || [ -w "${HOME:-/nonexistent}" ] || export CCACHE_DIR=$BUILD/ccache
+    NINJA_STATUS='[%f/%t] ' ninja -C "$OBJ" 2>&1 </dev/null | tee "$log" | progress || {
+        { grep -A25 '^FAILED: ' "$log" || tail -n 25 "$log"; } | head -n 60 >&2
+        die "libvirt $BASE${KIND:+ ($KIND)} does not compile (log: $log)"
+    }
+}
