@@ -224,7 +224,7 @@ overlay_files() {
 patches_key() { series | while read -r name; do printf '%s\n' "$name"; cat "$PATCHES/$name" 2>&1 || true; done | sha256sum; }
 tree_key() {
     {
-        printf '%s\n' "$SHA256" "$SRC"
+        printf '%s\n' "$UNPACKED" "$SHA256" "$SRC"
         [ "$KIND" = pristine ] || {
             patches_key
             overlay_files | while IFS=$'\t' read -r file top; do printf '%s/%s\0' "$top" "$file"; done |
@@ -235,6 +235,8 @@ tree_key() {
     } 2>&1 | sha256sum
 }
 
+# Counted up when unpack() makes another tree of the same tarball.
+UNPACKED=2
 unpack() {
     say "unpacking libvirt $BASE"
     rm -rf "$DIR/src" "$DIR/src.new"
@@ -244,8 +246,10 @@ unpack() {
     git -c init.defaultBranch=series init -q "$SRC"
     # gc would go on in the background after the script has ended
     tree_git config gc.auto 0
-    printf '%s\n' '*~' '*.orig' '*.rej' '*.swp' '__pycache__/' '/tags' '/build/' >>"$SRC/.git/info/exclude"
-    tree_git --work-tree="$SRC" add -f -A "$SRC"
+    # The last ones are in the tarball but not in upstream's git, so libvirt's linter must not see them.
+    printf '%s\n' '*~' '*.orig' '*.rej' '*.swp' '__pycache__/' '/tags' '/build/' \
+        /AUTHORS.rst /libvirt.spec /src/keycodemapdb/ >>"$SRC/.git/info/exclude"
+    tree_git --work-tree="$SRC" add -A "$SRC"
     tree_git update-ref refs/tags/upstream \
         "$(tree_git commit-tree -m "libvirt $BASE" "$(tree_git write-tree)")"
     tree_git update-ref refs/heads/series refs/tags/upstream
@@ -289,7 +293,7 @@ $(grep -B1 'offset' <<<"$out" | sed 's/^/  /')
 
 # worktree_tree: the tree object of the files as they are now; $DIR/work.index is its index
 worktree_tree() {
-    cp "$SRC/.git/index" "$DIR/work.index" 2>/dev/null || rm -f "$DIR/work.index"
+    cp -p "$SRC/.git/index" "$DIR/work.index" 2>/dev/null || rm -f "$DIR/work.index"
     (cd "$SRC" && GIT_INDEX_FILE=$DIR/work.index tree_git --work-tree="$SRC" add -A . &&
      GIT_INDEX_FILE=$DIR/work.index tree_git write-tree)
 }
@@ -297,14 +301,15 @@ worktree_tree() {
 # changed A B: names of the files that differ between two trees
 changed() { tree_git diff-tree -r --name-only --no-renames "$1" "$2" | LC_ALL=C sort; }
 
+# lay_tree TARBALL: make the tree what overlay and series say; TARBALL may be empty
 lay_tree() {
     local key new now lost
     key=$(tree_key)
     if [ -d "$SRC/.git" ] && [ "$(cat "$DIR/tree.key" 2>/dev/null)" = "$key" ]; then return 0; fi
-    if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$SHA256" ]; then
-        get_tarball "${1:-}"
+    if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$UNPACKED $SHA256" ]; then
+        get_tarball "$1"
         unpack
-        printf '%s\n' "$SHA256" >"$DIR/tarball.key"
+        printf '%s\n' "$UNPACKED $SHA256" >"$DIR/tarball.key"
     fi
     new=upstream
     if [ "$KIND" != pristine ]; then
