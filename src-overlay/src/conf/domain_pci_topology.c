@@ -1,0 +1,740 @@
+/*
+ * domain_pci_topology.c: how the PCI buses of a guest hang together
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * An index over virDomainPCIAddressSet: which slot is free on which bus, and
+ * on which bus the controller behind each bus sits. What a controller model
+ * plugs into and what it offers is not written down here a second time: it is
+ * asked of virDomainPCIControllerModelToConnectType() and
+ * virDomainPCIAddressBusSetModel().
+ */
+
+#include <config.h>
+
+#include "domain_pci_topology.h"
+#include "viralloc.h"
+#include "virerror.h"
+#include "virlog.h"
+
+#define VIR_FROM_THIS VIR_FROM_DOMAIN
+
+VIR_LOG_INIT("conf.domain_pci_topology");
+
+/* A model that is added upstream must be sorted into the policy rows of the
+ * hypervisor drivers before this may be raised. */
+G_STATIC_ASSERT(VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST == 10);
+
+/* One bit per slot; a slot mask has to hold them all */
+G_STATIC_ASSERT(VIR_PCI_ADDRESS_SLOT_LAST == 31);
+
+/* The connect types are one bit each, from ..._PCI_DEVICE to ..._PCIE_TO_PCI_BRIDGE */
+#define TYPE_FIRST 4
+#define TYPE_LAST 13
+G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPE_PCI_DEVICE == 1 << TYPE_FIRST);
+G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE == 1 << TYPE_LAST);
+G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPES_MASK ==
+                ((1 << (TYPE_LAST + 1)) - (1 << TYPE_FIRST)));
+
+#define ALL_FUNCTIONS 0xff
+
+typedef struct {
+    size_t parent;      /* the bus on which this bus' controller sits */
+    bool connected;     /* @parent is known */
+    uint32_t empty;     /* slots with no function in use */
+    uint32_t shared;    /* slots of aggregating devices with a function left */
+    uint32_t movable;   /* slots held only by devices that may still move */
+} virDomainPCITopologyBus;
+
+struct _virDomainPCITopology {
+    virDomainPCITopologyBus *buses;
+    size_t nbuses;
+
+    /* for each connect type the buses that offer it and have room for it */
+    virBitmap *room[TYPE_LAST + 1];
+};
+
+
+/**
+ * virDomainPCITopologyFree:
+ * @topology: index to free, or NULL
+ */
+void
+virDomainPCITopologyFree(virDomainPCITopology *topology)
+{
+    size_t type;
+
+    if (!topology)
+        return;
+
+    for (type = TYPE_FIRST; type <= TYPE_LAST; type++)
+        virBitmapFree(topology->room[type]);
+    g_free(topology->buses);
+    g_free(topology);
+}
+
+
+/* the slots that exist on @bus, as a mask */
+static uint32_t
+virDomainPCITopologySlots(const virDomainPCIAddressBus *bus)
+{
+    return (UINT32_MAX >> (VIR_PCI_ADDRESS_SLOT_LAST - bus->maxSlot)) &
+        (UINT32_MAX << bus->minSlot);
+}
+
+
+static void
+virDomainPCITopologyUpdateSlot(virDomainPCITopologyBus *topo,
+                               const virDomainPCIAddressBus *bus,
+                               size_t slot)
+{
+    uint32_t bit = 1U << slot;
+    uint8_t functions = bus->slot[slot].functions;
+
+    topo->empty &= ~bit;
+    topo->shared &= ~bit;
+
+    if (functions == 0) {
+        topo->empty |= bit;
+        topo->movable &= ~bit;
+    } else if (bus->slot[slot].aggregate && functions != ALL_FUNCTIONS) {
+        topo->shared |= bit;
+    }
+
+    topo->empty &= virDomainPCITopologySlots(bus);
+    topo->shared &= virDomainPCITopologySlots(bus);
+}
+
+
+static void
+virDomainPCITopologyUpdateRoom(virDomainPCITopology *topology,
+                               const virDomainPCIAddressBus *bus,
+                               size_t idx)
+{
+    bool room = topology->buses[idx].empty || topology->buses[idx].shared;
+    size_t type;
+
+    for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
+        if (room && bus->flags & (1 << type))
+            virBitmapSetBitExpand(topology->room[type], idx);
+        else
+            virBitmapClearBitExpand(topology->room[type], idx);
+    }
+}
+
+
+/* The index is made when it is first needed, because the hypervisor driver
+ * sets the models of the buses one by one, and it follows when
+ * virDomainPCIAddressSetGrow() appends buses. */
+static virDomainPCITopology *
+virDomainPCITopologyGet(virDomainPCIAddressSet *addrs)
+{
+    virDomainPCITopology *topology = addrs->topology;
+    size_t type;
+
+    if (!topology) {
+        topology = addrs->topology = g_new0(virDomainPCITopology, 1);
+        for (type = TYPE_FIRST; type <= TYPE_LAST; type++)
+            topology->room[type] = virBitmapNew(0);
+    }
+
+    if (topology->nbuses < addrs->nbuses) {
+        size_t i = topology->nbuses;
+
+        VIR_EXPAND_N(topology->buses, topology->nbuses,
+                     addrs->nbuses - topology->nbuses);
+
+        for (; i < addrs->nbuses; i++) {
+            virDomainPCIAddressBus *bus = &addrs->buses[i];
+            size_t slot;
+
+            for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
+                virDomainPCITopologyUpdateSlot(&topology->buses[i], bus, slot);
+            virDomainPCITopologyUpdateRoom(topology, bus, i);
+        }
+    }
+
+    return topology;
+}
+
+
+/**
+ * virDomainPCITopologySlotChanged:
+ * @addrs: address set
+ * @addr: address of which a function was reserved or released
+ *
+ * Keeps the index true. Must follow every change of the slots in @addrs.
+ */
+void
+virDomainPCITopologySlotChanged(virDomainPCIAddressSet *addrs,
+                                const virPCIDeviceAddress *addr)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virDomainPCIAddressBus *bus = &addrs->buses[addr->bus];
+
+    virDomainPCITopologyUpdateSlot(&topology->buses[addr->bus], bus, addr->slot);
+    virDomainPCITopologyUpdateRoom(topology, bus, addr->bus);
+}
+
+
+/**
+ * virDomainPCITopologyConnect:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ * @parent: the bus on which that controller sits
+ */
+void
+virDomainPCITopologyConnect(virDomainPCIAddressSet *addrs,
+                            size_t bus,
+                            size_t parent)
+{
+    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[bus];
+
+    topo->parent = parent;
+    topo->connected = true;
+}
+
+
+/**
+ * virDomainPCITopologyConnectAll:
+ * @addrs: address set that has a bus for each PCI controller of @def
+ * @def: domain definition
+ *
+ * Connects all buses whose controllers have an address in @def already.
+ */
+void
+virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
+                               virDomainDef *def)
+{
+    size_t i;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        virDomainControllerDef *cont = def->controllers[i];
+
+        if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
+            virDeviceInfoPCIAddressIsPresent(&cont->info))
+            virDomainPCITopologyConnect(addrs, cont->idx, cont->info.addr.pci.bus);
+    }
+}
+
+
+/**
+ * virDomainPCITopologyPlaced:
+ * @addrs: address set
+ * @req: what the slot was for
+ * @addr: address that was chosen and reserved
+ *
+ * Remembers where a PCI controller sits. Of other devices it remembers on a
+ * dry run that they have no address of their own: a PCI controller that is
+ * added later may have their slot, because controllers are placed before other
+ * devices when addresses are really given.
+ */
+void
+virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
+                           const virDomainPCISlotRequest *req,
+                           const virPCIDeviceAddress *addr)
+{
+    if (req->controller != VIR_DOMAIN_PCI_ENDPOINT)
+        virDomainPCITopologyConnect(addrs, req->controller, addr->bus);
+    else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED))
+        addrs->topology->buses[addr->bus].movable |= 1U << addr->slot;
+}
+
+
+/* A root is part of the machine or, as the PHBs of pseries, plugs into nothing */
+static bool
+virDomainPCITopologyModelIsRoot(virDomainControllerModelPCI model)
+{
+    return !virDomainPCIControllerModelToConnectType(model);
+}
+
+
+/* Which buses reach a root, given that the controller @without is not there?
+ * A controller that has no place yet counts if it could be plugged into some
+ * bus that reaches the root. */
+static virBitmap *
+virDomainPCITopologyReachable(virDomainPCIAddressSet *addrs,
+                              int without)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virBitmap *reached = virBitmapNew(addrs->nbuses);
+    virDomainPCIConnectFlags offered = 0;
+    bool changed = true;
+    size_t i;
+
+    while (changed) {
+        changed = false;
+
+        for (i = 0; i < addrs->nbuses; i++) {
+            virDomainPCIAddressBus *bus = &addrs->buses[i];
+            virDomainPCITopologyBus *topo = &topology->buses[i];
+            virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(bus->model);
+
+            if ((int)i == without || virBitmapIsBitSet(reached, i))
+                continue;
+
+            if (virDomainPCITopologyModelIsRoot(bus->model) ||
+                (topo->connected && virBitmapIsBitSet(reached, topo->parent)) ||
+                (!topo->connected && (plug & offered & VIR_PCI_CONNECT_TYPES_MASK))) {
+                virBitmapSetBitExpand(reached, i);
+                if (topo->empty || topo->shared || topo->movable)
+                    offered |= bus->flags;
+                changed = true;
+            }
+        }
+    }
+
+    return reached;
+}
+
+
+/**
+ * virDomainPCITopologyReachesRoot:
+ * @addrs: address set
+ * @bus: a bus
+ * @without: index of a PCI controller that must not be on the way, or
+ *           VIR_DOMAIN_PCI_ENDPOINT
+ *
+ * A PCI controller may only sit on a bus that would be there without it: QEMU
+ * creates devices in the order of its command line, and looks up the parent
+ * bus of each.
+ *
+ * Returns: true if @bus leads to a root bus
+ */
+bool
+virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
+                                size_t bus,
+                                int without)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    g_autoptr(virBitmap) reached = NULL;
+    size_t steps;
+    size_t b = bus;
+
+    /* Most often all controllers on the way have their places */
+    for (steps = 0; steps < addrs->nbuses; steps++) {
+        if ((int)b == without)
+            return false;
+        if (virDomainPCITopologyModelIsRoot(addrs->buses[b].model))
+            return true;
+        if (!topology->buses[b].connected)
+            break;
+        b = topology->buses[b].parent;
+        if (b >= addrs->nbuses)
+            return false;
+    }
+
+    if (steps == addrs->nbuses)
+        return false; /* running in circles */
+
+    reached = virDomainPCITopologyReachable(addrs, without);
+    return virBitmapIsBitSet(reached, bus);
+}
+
+
+static bool
+virDomainPCITopologyBusIsEmpty(const virDomainPCITopologyBus *topo,
+                               const virDomainPCIAddressBus *bus)
+{
+    return topo->empty == virDomainPCITopologySlots(bus);
+}
+
+
+/* Does @bus take what is asked for? The rules are those for addresses that
+ * libvirt chooses, see virDomainPCIAddressFlagsCompatible(). */
+static bool
+virDomainPCITopologyBusTakes(const virDomainPCIAddressBus *bus,
+                             size_t idx,
+                             virDomainPCIConnectFlags flags)
+{
+    virDomainPCIConnectFlags busFlags = bus->flags;
+
+    if (flags & VIR_PCI_CONNECT_INTEGRATED) {
+        if (idx != 0)
+            return false;
+        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN;
+    }
+
+    if (flags & ~busFlags & (VIR_PCI_CONNECT_AUTOASSIGN |
+                             VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return false;
+
+    return flags & busFlags & VIR_PCI_CONNECT_TYPES_MASK;
+}
+
+
+/* Finds the lowest slot on bus @idx for @req. Functions of a slot are shared
+ * only between devices that aggregate. */
+static bool
+virDomainPCITopologyFindSlotOnBus(virDomainPCIAddressSet *addrs,
+                                  size_t idx,
+                                  const virDomainPCISlotRequest *req,
+                                  virPCIDeviceAddress *addr)
+{
+    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[idx];
+    virDomainPCIAddressBus *bus = &addrs->buses[idx];
+    uint32_t slots = topo->empty;
+
+    if (req->flags & VIR_PCI_CONNECT_AGGREGATE_SLOT)
+        slots |= topo->shared;
+
+    for (; slots; slots &= slots - 1) {
+        unsigned int slot = __builtin_ctz(slots);
+        uint8_t functions = bus->slot[slot].functions;
+        unsigned int function = req->function == -1 ? 0 : req->function;
+
+        if (functions & (1 << function)) {
+            if (req->function != -1)
+                continue;
+            function = __builtin_ctz(~functions);
+        }
+
+        addr->bus = idx;
+        addr->slot = slot;
+        addr->function = function;
+        return true;
+    }
+
+    return false;
+}
+
+
+typedef enum {
+    ISOLATION_SAME,     /* buses of the isolation group itself */
+    ISOLATION_ADOPT,    /* empty buses that can join the group */
+    ISOLATION_LAST
+} virDomainPCITopologyIsolation;
+
+
+static bool
+virDomainPCITopologyIsolationFits(const virDomainPCITopologyBus *topo,
+                                  const virDomainPCIAddressBus *bus,
+                                  unsigned int isolationGroup,
+                                  virDomainPCITopologyIsolation how)
+{
+    if (how == ISOLATION_SAME)
+        return bus->isolationGroup == isolationGroup;
+
+    return !bus->isolationGroupLocked &&
+        virDomainPCITopologyBusIsEmpty(topo, bus);
+}
+
+
+/* The next bus from @from on that has room for one of the types in @flags */
+static ssize_t
+virDomainPCITopologyNextBus(const virDomainPCITopology *topology,
+                            virDomainPCIConnectFlags flags,
+                            ssize_t from)
+{
+    ssize_t next = -1;
+    size_t type;
+
+    for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
+        ssize_t bus;
+
+        if (!(flags & (1 << type)) ||
+            (bus = virBitmapNextSetBit(topology->room[type], from)) < 0)
+            continue;
+
+        if (next < 0 || bus < next)
+            next = bus;
+    }
+
+    return next;
+}
+
+
+/**
+ * virDomainPCITopologyFindSlot:
+ * @addrs: address set
+ * @req: what the slot is for
+ * @addr: filled with the address found
+ *
+ * Finds the lowest free address that satisfies @req. Buses of the isolation
+ * group of the device come first, then empty buses that may join it. A PCI
+ * controller is only offered buses that reach the root without it.
+ *
+ * Returns: true if an address was found; no error is reported otherwise
+ */
+bool
+virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req,
+                             virPCIDeviceAddress *addr)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virDomainPCITopologyIsolation how;
+    ssize_t b;
+
+    for (how = ISOLATION_SAME; how < ISOLATION_LAST; how++) {
+        for (b = virDomainPCITopologyNextBus(topology, req->flags, -1);
+             b >= 0;
+             b = virDomainPCITopologyNextBus(topology, req->flags, b)) {
+            virDomainPCIAddressBus *bus = &addrs->buses[b];
+
+            if (!virDomainPCITopologyBusTakes(bus, b, req->flags) ||
+                !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
+                                                   req->isolationGroup, how))
+                continue;
+
+            if (req->controller != VIR_DOMAIN_PCI_ENDPOINT &&
+                !virDomainPCITopologyReachesRoot(addrs, b, req->controller))
+                continue;
+
+            if (virDomainPCITopologyFindSlotOnBus(addrs, b, req, addr))
+                return true;
+        }
+    }
+
+    return false;
+}
+
+
+/**
+ * virDomainPCITopologyCanHold:
+ * @addrs: address set
+ * @type: connect type of a PCI controller that might be added
+ * @without: index of a PCI controller that must not be on the way to the root
+ *           (because this is about adding a parent for it), or
+ *           VIR_DOMAIN_PCI_ENDPOINT
+ * @displace: count slots whose devices may still move
+ *
+ * Is there a place left for one more such controller, after all those of its
+ * type that have none yet got theirs?
+ *
+ * Returns: true if there is
+ */
+bool
+virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
+                            virDomainPCIConnectFlags type,
+                            int without,
+                            bool displace)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    g_autoptr(virBitmap) reached = virDomainPCITopologyReachable(addrs, without);
+    size_t places = 0;
+    size_t owed = 0;
+    size_t i;
+
+    type &= VIR_PCI_CONNECT_TYPES_MASK;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        virDomainPCIAddressBus *bus = &addrs->buses[i];
+        virDomainPCITopologyBus *topo = &topology->buses[i];
+
+        if ((int)i != without && !topo->connected &&
+            type & virDomainPCIControllerModelToConnectType(bus->model))
+            owed++;
+
+        if (!(type & bus->flags) || !virBitmapIsBitSet(reached, i))
+            continue;
+
+        places += __builtin_popcount(topo->empty |
+                                     (displace ? topo->movable : 0));
+        if (type & VIR_PCI_CONNECT_TYPE_PCIE_ROOT_PORT)
+            places += __builtin_popcount(topo->shared);
+    }
+
+    return places > owed;
+}
+
+
+/**
+ * virDomainPCITopologyCountModel:
+ * @addrs: address set
+ * @model: model of PCI controllers
+ *
+ * Returns: how many buses are provided by a controller of @model
+ */
+size_t
+virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
+                               virDomainControllerModelPCI model)
+{
+    size_t count = 0;
+    size_t i;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        if (addrs->buses[i].flags && addrs->buses[i].model == model)
+            count++;
+    }
+
+    return count;
+}
+
+
+/**
+ * virDomainPCITopologyModelOffers:
+ * @model: model of a PCI controller
+ * @flags: what a device needs
+ *
+ * Returns: true if a new controller of @model has a slot for the device
+ */
+bool
+virDomainPCITopologyModelOffers(virDomainControllerModelPCI model,
+                                virDomainPCIConnectFlags flags)
+{
+    virDomainPCIAddressBus bus = { 0 };
+
+    return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
+        virDomainPCITopologyBusTakes(&bus, VIR_DOMAIN_PCI_BUSES_MAX, flags);
+}
+
+
+/**
+ * virDomainPCITopologyModelMultiplies:
+ * @model: model of a PCI controller
+ *
+ * Returns: true if a controller of @model opens more slots than it takes, so
+ *          that a device that must give way to it finds another place
+ */
+bool
+virDomainPCITopologyModelMultiplies(virDomainControllerModelPCI model)
+{
+    virDomainPCIAddressBus bus = { 0 };
+
+    return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
+        bus.maxSlot > bus.minSlot;
+}
+
+
+/* Is the bus that @cont plugs into provided by a controller in @placed? */
+static bool
+virDomainPCITopologyParentPlaced(const virDomainControllerDef *cont,
+                                 virBitmap *placed)
+{
+    return !virDeviceInfoPCIAddressIsPresent(&cont->info) ||
+        virDomainPCITopologyModelIsRoot(cont->model) ||
+        virBitmapIsBitSet(placed, cont->info.addr.pci.bus);
+}
+
+
+/* Fills @order with the controllers of @def, each PCI controller after the one
+ * it plugs into; those that cannot be brought into that order come last.
+ * Returns how many could. */
+static size_t
+virDomainPCITopologySort(const virDomainDef *def,
+                         virDomainControllerDef **order)
+{
+    g_autoptr(virBitmap) placed = virBitmapNew(0);
+    g_autoptr(virBitmap) done = virBitmapNew(def->ncontrollers);
+    bool changed = true;
+    size_t sorted;
+    size_t n = 0;
+    size_t i;
+
+    /* Root buses come with the machine */
+    for (i = 0; i < def->ncontrollers; i++) {
+        virDomainControllerDef *cont = def->controllers[i];
+
+        if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
+            virDomainPCITopologyModelIsRoot(cont->model))
+            virBitmapSetBitExpand(placed, cont->idx);
+    }
+
+    while (changed) {
+        changed = false;
+
+        for (i = 0; i < def->ncontrollers; i++) {
+            virDomainControllerDef *cont = def->controllers[i];
+
+            if (virBitmapIsBitSet(done, i))
+                continue;
+
+            if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI) {
+                if (!virDomainPCITopologyParentPlaced(cont, placed))
+                    continue;
+                virBitmapSetBitExpand(placed, cont->idx);
+            }
+
+            virBitmapSetBitExpand(done, i);
+            order[n++] = cont;
+            changed = true;
+        }
+    }
+
+    sorted = n;
+    for (i = 0; i < def->ncontrollers; i++) {
+        if (!virBitmapIsBitSet(done, i))
+            order[n++] = def->controllers[i];
+    }
+
+    return sorted;
+}
+
+
+/**
+ * virDomainPCITopologyOrderControllers:
+ * @def: domain definition
+ *
+ * QEMU looks up the bus of each device when it creates it, so a PCI controller
+ * has to follow the one it plugs into. Otherwise the order of @def is kept.
+ *
+ * Returns: an array with all def->ncontrollers controllers, to be freed by the
+ *          caller with g_free(); the controllers belong to @def
+ */
+virDomainControllerDef **
+virDomainPCITopologyOrderControllers(const virDomainDef *def)
+{
+    virDomainControllerDef **order = g_new0(virDomainControllerDef *,
+                                            def->ncontrollers + 1);
+
+    virDomainPCITopologySort(def, order);
+    return order;
+}
+
+
+/**
+ * virDomainPCITopologyCheckControllers:
+ * @def: domain definition whose PCI controllers have their addresses
+ *
+ * Refuses controllers that are plugged, directly or through others, into
+ * themselves: no guest can be started with them.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+virDomainPCITopologyCheckControllers(const virDomainDef *def)
+{
+    g_autofree virDomainControllerDef **order = NULL;
+    virDomainControllerDef *cont;
+    size_t n;
+
+    order = g_new0(virDomainControllerDef *, def->ncontrollers + 1);
+
+    if ((n = virDomainPCITopologySort(def, order)) == def->ncontrollers)
+        return 0;
+
+    cont = order[n];
+    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                   _("PCI controller with index='%1$d' and model='%2$s' is plugged into bus='0x%3$02x', which does not lead to the root bus without it"),
+                   cont->idx,
+                   virDomainControllerModelPCITypeToString(cont->model),
+                   cont->info.addr.pci.bus);
+    return -1;
+}
+
+
+/**
+ * virDomainPCITopologyUnusedIndex:
+ * @def: domain definition
+ * @cont: controller of @def that was listed without an index
+ *
+ * Index 0 is the root of the machine, whether or not it is listed; other PCI
+ * controllers are numbered from 1.
+ *
+ * Returns: the lowest index that @cont can take
+ */
+int
+virDomainPCITopologyUnusedIndex(const virDomainDef *def,
+                                const virDomainControllerDef *cont)
+{
+    int idx = 1;
+
+    if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI ||
+        virDomainPCITopologyModelIsRoot(cont->model))
+        return virDomainControllerFindUnusedIndex(def, cont->type);
+
+    while (virDomainControllerFind(def, cont->type, idx) >= 0)
+        idx++;
+
+    return idx;
+}

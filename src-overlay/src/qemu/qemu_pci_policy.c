@@ -1,0 +1,350 @@
+/*
+ * qemu_pci_policy.c: what libvirt decides about PCI for each machine family
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One row per machine family. Nothing else in the QEMU driver asks which
+ * machine it is to decide on PCI controllers and slots.
+ */
+
+#include <config.h>
+
+#include "qemu_pci_policy.h"
+#include "qemu_domain.h"
+#include "virlog.h"
+
+#define VIR_FROM_THIS VIR_FROM_QEMU
+
+VIR_LOG_INIT("qemu.qemu_pci_policy");
+
+#define MODEL_NONE VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT
+#define PCI_ROOT VIR_DOMAIN_CONTROLLER_MODEL_PCI_ROOT
+#define PCIE_ROOT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT
+#define PCI_BRIDGE VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE
+#define DMI_TO_PCI_BRIDGE VIR_DOMAIN_CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE
+#define PCIE_TO_PCI_BRIDGE VIR_DOMAIN_CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE
+#define ROOT_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT
+#define UPSTREAM_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT
+#define DOWNSTREAM_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT
+
+#define EXPRESS VIR_PCI_CONNECT_TYPE_PCIE_DEVICE
+#define CONVENTIONAL VIR_PCI_CONNECT_TYPE_PCI_DEVICE
+
+/* QEMU has room for 31 PHBs, with target indexes 0 to 30 (SPAPR_MAX_PHBS) */
+#define PSERIES_PHBS 31
+
+/* PCI Express: devices go into root ports, and into switch ports once the root
+ * bus is full of root ports. Conventional devices get a bridge, which further
+ * bridges are plugged into (docs/pcie.txt of QEMU, sections 2.2 and 2.3). */
+#define EXPRESS_TOPOLOGY \
+    .models = { ROOT_PORT, DOWNSTREAM_PORT, UPSTREAM_PORT, PCI_BRIDGE, MODEL_NONE }, \
+    .housing = { PCIE_TO_PCI_BRIDGE, DMI_TO_PCI_BRIDGE, MODEL_NONE }, \
+    .rootsMax = 1, \
+    .filler = ROOT_PORT, \
+    .expressSlot = EXPRESS
+
+/* Conventional PCI: bridges, and bridges behind them */
+#define CONVENTIONAL_TOPOLOGY \
+    .models = { PCI_BRIDGE, MODEL_NONE }, \
+    .housing = { MODEL_NONE }, \
+    .rootsMax = 1, \
+    .filler = PCI_BRIDGE, \
+    .expressSlot = CONVENTIONAL
+
+
+/* Boards on which virtio-mmio is the way to connect virtio devices if there is
+ * no PCI Express */
+static bool
+qemuPCIPolicyIsMMIOBoard(const virDomainDef *def)
+{
+    return qemuDomainIsARMVirt(def) ||
+        qemuDomainIsRISCVVirt(def) ||
+        ((def->os.arch == VIR_ARCH_ARMV6L ||
+          def->os.arch == VIR_ARCH_ARMV7L ||
+          def->os.arch == VIR_ARCH_AARCH64) &&
+         STRPREFIX(def->os.machine, "vexpress-"));
+}
+
+
+/* The first row that fits the machine and its root bus applies. */
+static const qemuPCIPolicy qemuPCIPolicies[] = {
+    {
+        .name = "i440fx",
+        .isMachine = qemuDomainIsI440FX,
+        .root = PCI_ROOT,
+        CONVENTIONAL_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
+    },
+    {
+        .name = "q35",
+        .isMachine = qemuDomainIsQ35,
+        .root = PCIE_ROOT,
+        EXPRESS_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_PORT,
+    },
+    {
+        .name = "arm-virt",
+        .isMachine = qemuDomainIsARMVirt,
+        .root = PCIE_ROOT,
+        EXPRESS_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_PORT,
+        .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
+    },
+    {
+        .name = "riscv-virt",
+        .isMachine = qemuDomainIsRISCVVirt,
+        .root = PCIE_ROOT,
+        EXPRESS_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_PORT,
+        .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
+    },
+    {
+        /* Its slots take conventional and PCI Express devices alike, and PAPR
+         * has its own hotplug for both; another PHB is cheaper for the guest
+         * than a bridge. */
+        .name = "pseries",
+        .isMachine = qemuDomainIsPSeries,
+        .root = PCI_ROOT,
+        .models = { PCI_ROOT, PCI_BRIDGE, MODEL_NONE },
+        .housing = { MODEL_NONE },
+        .rootsMax = PSERIES_PHBS,
+        .filler = PCI_ROOT,
+        .expressSlot = CONVENTIONAL,
+        .isolate = true,
+        .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
+    },
+
+    /* Boards of which only the root bus is known */
+    {
+        .name = "express",
+        .root = PCIE_ROOT,
+        EXPRESS_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_PORT,
+    },
+    {
+        .name = "conventional",
+        .root = PCI_ROOT,
+        CONVENTIONAL_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
+    },
+
+    /* No PCI. If the user lists PCI controllers all the same, they are treated
+     * like conventional ones. */
+    {
+        .name = "virtio-mmio",
+        .isMachine = qemuPCIPolicyIsMMIOBoard,
+        .root = MODEL_NONE,
+        CONVENTIONAL_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_NONE,
+        .virtio = QEMU_PCI_VIRTIO_MMIO,
+    },
+    {
+        .name = "none",
+        .root = MODEL_NONE,
+        CONVENTIONAL_TOPOLOGY,
+        .spare = QEMU_PCI_SPARE_NONE,
+    },
+};
+
+
+/**
+ * qemuPCIPolicyGet:
+ * @def: domain definition, with the root bus of its machine
+ *
+ * Returns: the row for the machine of @def; there always is one
+ */
+const qemuPCIPolicy *
+qemuPCIPolicyGet(const virDomainDef *def)
+{
+    int idx = virDomainControllerFind(def, VIR_DOMAIN_CONTROLLER_TYPE_PCI, 0);
+    int root = idx < 0 ? (int)MODEL_NONE : def->controllers[idx]->model;
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(qemuPCIPolicies) - 1; i++) {
+        const qemuPCIPolicy *policy = &qemuPCIPolicies[i];
+
+        if (policy->root != MODEL_NONE && (int)policy->root != root)
+            continue;
+        if (!policy->isMachine || policy->isMachine(def))
+            break;
+    }
+
+    return &qemuPCIPolicies[i];
+}
+
+
+/* Can QEMU provide @model? Not asked are models that the policies always had:
+ * if they are missing, starting the guest says so. */
+static bool
+qemuPCIPolicyHasModel(virDomainControllerModelPCI model,
+                      virQEMUCaps *qemuCaps)
+{
+    switch (model) {
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE:
+        return virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_PCIE_PCI_BRIDGE);
+
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT:
+        return virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_X3130_UPSTREAM) &&
+            virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_XIO3130_DOWNSTREAM);
+
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_ROOT:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE:
+    case VIR_DOMAIN_CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST:
+        break;
+    }
+
+    return true;
+}
+
+
+/**
+ * qemuPCIPolicyGrowthRules:
+ * @policy: row of the machine
+ * @qemuCaps: capabilities of the QEMU binary
+ *
+ * Returns: what may be added to a guest of the machine with this QEMU, to be
+ *          freed by the caller with g_free()
+ */
+virDomainPCIGrowthRules *
+qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
+                         virQEMUCaps *qemuCaps)
+{
+    virDomainPCIGrowthRules *rules = g_new0(virDomainPCIGrowthRules, 1);
+    size_t i;
+
+    rules->rootsMax = policy->rootsMax;
+    rules->rootBridge = MODEL_NONE;
+
+    for (i = 0; policy->models[i] != MODEL_NONE; i++) {
+        if (qemuPCIPolicyHasModel(policy->models[i], qemuCaps))
+            virDomainPCIGrowthRulesAdd(rules, policy->models[i]);
+    }
+
+    for (i = 0; policy->housing[i] != MODEL_NONE; i++) {
+        if (qemuPCIPolicyHasModel(policy->housing[i], qemuCaps)) {
+            virDomainPCIGrowthRulesAdd(rules, policy->housing[i]);
+            break;
+        }
+    }
+
+    if (policy->root == PCIE_ROOT &&
+        virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_DMI_TO_PCI_BRIDGE))
+        rules->rootBridge = DMI_TO_PCI_BRIDGE;
+
+    return rules;
+}
+
+
+/**
+ * qemuPCIPolicyVirtioSlot:
+ * @policy: row of the machine
+ * @qemuCaps: capabilities of the QEMU binary
+ *
+ * A virtio device that is not "transitional" works in a PCI Express slot, if
+ * QEMU lets one choose.
+ *
+ * Returns: connect type of the slot that a virtio device is given
+ */
+virDomainPCIConnectFlags
+qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
+                        virQEMUCaps *qemuCaps)
+{
+    if (virQEMUCapsGet(qemuCaps, QEMU_CAPS_VIRTIO_PCI_TRANSITIONAL))
+        return policy->expressSlot;
+
+    return CONVENTIONAL;
+}
+
+
+/**
+ * qemuPCIPolicyVirtioAddressType:
+ * @policy: row of the machine
+ * @qemuCaps: capabilities of the QEMU binary
+ * @hasVirtioMMIO: the guest has a virtio-mmio device
+ *
+ * Returns: address type for virtio devices that have none, or
+ *          VIR_DOMAIN_DEVICE_ADDRESS_TYPE_NONE if that is not decided here
+ */
+virDomainDeviceAddressType
+qemuPCIPolicyVirtioAddressType(const qemuPCIPolicy *policy,
+                               virQEMUCaps *qemuCaps,
+                               bool hasVirtioMMIO)
+{
+    switch (policy->virtio) {
+    case QEMU_PCI_VIRTIO_PCI_OR_MMIO:
+        if (!hasVirtioMMIO &&
+            (virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_PCIE_ROOT_PORT) ||
+             virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_IOH3420)))
+            return VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
+        G_GNUC_FALLTHROUGH;
+
+    case QEMU_PCI_VIRTIO_MMIO:
+        if (virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_VIRTIO_MMIO))
+            return VIR_DOMAIN_DEVICE_ADDRESS_TYPE_VIRTIO_MMIO;
+        break;
+
+    case QEMU_PCI_VIRTIO_MACHINE:
+        break;
+    }
+
+    return VIR_DOMAIN_DEVICE_ADDRESS_TYPE_NONE;
+}
+
+
+/**
+ * qemuPCIPolicyHasSpareSlot:
+ * @policy: row of the machine
+ * @addrs: address set with the addresses that the definition came with
+ *
+ * If every slot is occupied already, there is no place for another bridge and
+ * so nothing to keep; this can only be reached by hand.
+ *
+ * Returns: true if one conventional slot is to be kept for growth
+ */
+bool
+qemuPCIPolicyHasSpareSlot(const qemuPCIPolicy *policy,
+                          const virDomainPCIAddressSet *addrs)
+{
+    size_t i;
+
+    if (policy->spare != QEMU_PCI_SPARE_GROWTH_SLOT)
+        return false;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        if (!virDomainPCIAddressBusIsFullyReserved(&addrs->buses[i]))
+            return true;
+    }
+
+    return false;
+}
+
+
+/**
+ * qemuPCIPolicyHasSparePort:
+ * @policy: row of the machine
+ * @maxIndexGiven: highest index of the PCI controllers in the definition
+ *                 before any was added, -1 if there was none
+ * @nbuses: number of buses after the devices have been placed
+ *
+ * A user who lists other PCI controllers than the root, or has given all
+ * devices their addresses, has planned for himself ("qemu: initially reserve
+ * one open pcie-root-port for hotplug"; the libguestfs clause).
+ *
+ * Returns: true if one hotpluggable port is to be kept free
+ */
+bool
+qemuPCIPolicyHasSparePort(const qemuPCIPolicy *policy,
+                          int maxIndexGiven,
+                          size_t nbuses)
+{
+    return policy->spare == QEMU_PCI_SPARE_PORT &&
+        maxIndexGiven <= 0 &&
+        (int)nbuses > maxIndexGiven + 1;
+}

@@ -1,0 +1,90 @@
+/*
+ * qemu_pci_policy.h: what libvirt decides about PCI for each machine family
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "domain_pci_growth.h"
+#include "qemu_capabilities.h"
+
+/* What is kept free beyond what the devices of a definition need */
+typedef enum {
+    QEMU_PCI_SPARE_NONE,
+    /* One conventional slot, so that there is a place for the next bridge,
+     * unless every slot is occupied already. */
+    QEMU_PCI_SPARE_GROWTH_SLOT,
+    /* One hotpluggable root port, if the user listed no PCI controller but the
+     * root and one had to be added (the "libguestfs clause"). */
+    QEMU_PCI_SPARE_PORT,
+} qemuPCISpare;
+
+/* How virtio devices without an address are connected */
+typedef enum {
+    /* no choice is made for them here */
+    QEMU_PCI_VIRTIO_MACHINE,
+    /* virtio-mmio */
+    QEMU_PCI_VIRTIO_MMIO,
+    /* PCI, unless the guest has virtio-mmio devices already */
+    QEMU_PCI_VIRTIO_PCI_OR_MMIO,
+} qemuPCIVirtio;
+
+typedef struct {
+    const char *name;
+
+    /* does the row apply to the machine? NULL: yes, if the root matches */
+    bool (*isMachine)(const virDomainDef *def);
+    /* the root bus of the machine; ..._PCI_DEFAULT: there is none */
+    virDomainControllerModelPCI root;
+
+    /* controllers that may be added, in order of preference, ending in
+     * ..._PCI_DEFAULT */
+    virDomainControllerModelPCI models[VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST];
+    /* where conventional devices live if the root bus has no slots for them:
+     * the first of these that QEMU has, ending in ..._PCI_DEFAULT */
+    virDomainControllerModelPCI housing[3];
+    /* root buses, counting the one that is there */
+    size_t rootsMax;
+    /* model of controllers that fill a gap in the indexes */
+    virDomainControllerModelPCI filler;
+
+    /* the kind of slot that a PCI Express device is given */
+    virDomainPCIConnectFlags expressSlot;
+    /* keep host devices of different IOMMU groups on separate root buses */
+    bool isolate;
+
+    qemuPCISpare spare;
+    qemuPCIVirtio virtio;
+} qemuPCIPolicy;
+
+const qemuPCIPolicy *
+qemuPCIPolicyGet(const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
+virDomainPCIGrowthRules *
+qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
+                         virQEMUCaps *qemuCaps)
+    ATTRIBUTE_NONNULL(1);
+
+virDomainPCIConnectFlags
+qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
+                        virQEMUCaps *qemuCaps)
+    ATTRIBUTE_NONNULL(1);
+
+virDomainDeviceAddressType
+qemuPCIPolicyVirtioAddressType(const qemuPCIPolicy *policy,
+                               virQEMUCaps *qemuCaps,
+                               bool hasVirtioMMIO)
+    ATTRIBUTE_NONNULL(1);
+
+bool
+qemuPCIPolicyHasSpareSlot(const qemuPCIPolicy *policy,
+                          const virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+bool
+qemuPCIPolicyHasSparePort(const qemuPCIPolicy *policy,
+                          int maxIndexGiven,
+                          size_t nbuses)
+    ATTRIBUTE_NONNULL(1);
