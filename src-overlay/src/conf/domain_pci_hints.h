@@ -1,0 +1,49 @@
+/*
+ * domain_pci_hints.h: what a user asks of the place of one PCI device
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "internal.h"
+#include "virbuffer.h"
+#include "virenum.h"
+#include "virxml.h"
+
+typedef enum {
+    VIR_DOMAIN_PCI_BUS_HINT_DEFAULT = 0,
+    VIR_DOMAIN_PCI_BUS_HINT_PCI,
+    VIR_DOMAIN_PCI_BUS_HINT_PCIE,
+
+    VIR_DOMAIN_PCI_BUS_HINT_LAST
+} virDomainPCIBusHint;
+
+VIR_ENUM_DECL(virDomainPCIBusHint);
+
+/* Attributes of <address type='pci'/>; all zero means that none is given */
+typedef struct {
+    virTristateBool hotpluggable;
+    virDomainPCIBusHint busHint;
+    bool hasConnection;
+    int connection; /* virDomainControllerModelPCI, if @hasConnection */
+} virDomainPCIHints;
+
+bool
+virDomainPCIHintsGiven(const virDomainPCIHints *hints)
+    ATTRIBUTE_NONNULL(1);
+
+int
+virDomainPCIHintsParseXML(xmlNodePtr address,
+                          bool isPCI,
+                          virDomainPCIHints *hints)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+
+int
+virDomainPCIHintsRefuse(xmlNodePtr address)
+    ATTRIBUTE_NONNULL(1);
+
+void
+virDomainPCIHintsFormat(virBuffer *attrBuf,
+                        const virDomainPCIHints *hints)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

@@ -1,0 +1,292 @@
+/*
+ * domain_preferences.c: what a user asks of the planning of a guest
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Parses and formats the <preferences> element of the domain XML. Whether the
+ * machine can do what is asked for is not decided here.
+ */
+
+#include <config.h>
+
+#include "domain_preferences.h"
+#include "domain_conf.h"
+#include "viralloc.h"
+#include "virerror.h"
+#include "virlog.h"
+#include "virstring.h"
+
+#define VIR_FROM_THIS VIR_FROM_DOMAIN
+
+VIR_LOG_INIT("conf.domain_preferences");
+
+VIR_ENUM_IMPL(virDomainPreference,
+              VIR_DOMAIN_PREFERENCE_LAST,
+              "pcieHotplugSlots",
+              "pciHotplugSlots",
+              "defaultAddressType",
+              "hotpluggable",
+);
+
+
+/**
+ * virDomainPreferencesFree:
+ * @prefs: preferences to free, or NULL
+ */
+void
+virDomainPreferencesFree(virDomainPreferences *prefs)
+{
+    size_t i;
+
+    if (!prefs)
+        return;
+
+    for (i = 0; i < prefs->nitems; i++) {
+        g_free(prefs->items[i].name);
+        g_free(prefs->items[i].value);
+    }
+    g_free(prefs->items);
+    g_free(prefs);
+}
+
+
+/* Takes one preference at its word */
+static int
+virDomainPreferencesApply(virDomainPreferences *prefs,
+                          const char *name,
+                          const char *value)
+{
+    int which = virDomainPreferenceTypeFromString(name);
+    int num = -1;
+
+    if (which < 0) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("unknown preference '%1$s'"), name);
+        return -1;
+    }
+
+    if (prefs->given[which]) {
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("preference '%1$s' is given more than once"), name);
+        return -1;
+    }
+
+    switch ((virDomainPreference)which) {
+    case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
+        num = virStrToLong_uip(value, NULL, 10, &prefs->pcieHotplugSlots);
+        break;
+
+    case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
+        num = virStrToLong_uip(value, NULL, 10, &prefs->pciHotplugSlots);
+        break;
+
+    case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:
+        num = virDomainDeviceAddressTypeFromString(value);
+        prefs->defaultAddressType = num;
+        if (num != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI &&
+            num != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_VIRTIO_MMIO)
+            num = -1;
+        break;
+
+    case VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE:
+        num = virTristateBoolTypeFromString(value);
+        prefs->hotpluggable = num;
+        if (num <= 0)
+            num = -1;
+        break;
+
+    case VIR_DOMAIN_PREFERENCE_LAST:
+        break;
+    }
+
+    if (num < 0) {
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("invalid value '%1$s' of preference '%2$s'"),
+                       value, name);
+        return -1;
+    }
+
+    prefs->given[which] = true;
+    return 0;
+}
+
+
+static int
+virDomainPreferencesParseItem(virDomainPreferences *prefs,
+                              xmlNodePtr node,
+                              bool strict)
+{
+    g_autofree char *name = virXMLPropString(node, "name");
+    g_autofree char *value = virXMLPropString(node, "value");
+    virDomainPreferenceItem item;
+
+    if (!name || !value) {
+        if (!strict)
+            return 0;
+
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("missing '%1$s' attribute of preference '%2$s'"),
+                       name ? "value" : "name", NULLSTR_EMPTY(name));
+        return -1;
+    }
+
+    if (virDomainPreferencesApply(prefs, name, value) < 0) {
+        if (strict)
+            return -1;
+
+        VIR_WARN("Ignoring preference '%s' with value '%s'", name, value);
+        virResetLastError();
+    }
+
+    item.name = g_steal_pointer(&name);
+    item.value = g_steal_pointer(&value);
+    VIR_APPEND_ELEMENT(prefs->items, prefs->nitems, item);
+    return 0;
+}
+
+
+/**
+ * virDomainPreferencesParseXML:
+ * @ctxt: XPath context at the <domain> element
+ * @strict: refuse what is not understood
+ * @prefs: set to the preferences, or to NULL if there are none; to be freed by
+ *         the caller with virDomainPreferencesFree()
+ *
+ * If not @strict, what is not understood is kept but has no effect. This is for
+ * definitions that were accepted before, perhaps by another build: they must
+ * not vanish.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_XML_ERROR or
+ *          VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+virDomainPreferencesParseXML(xmlXPathContextPtr ctxt,
+                             bool strict,
+                             virDomainPreferences **prefs)
+{
+    g_autoptr(virDomainPreferences) ret = NULL;
+    g_autofree xmlNodePtr *elements = NULL;
+    g_autofree xmlNodePtr *nodes = NULL;
+    int nelements;
+    int n;
+    int i;
+
+    if ((nelements = virXPathNodeSet("./preferences", ctxt, &elements)) < 0 ||
+        (n = virXPathNodeSet("./preferences/preference", ctxt, &nodes)) < 0)
+        return -1;
+
+    if (nelements > 1 && strict) {
+        virReportError(VIR_ERR_XML_ERROR, "%s",
+                       _("there can be only one <preferences> element"));
+        return -1;
+    }
+
+    if (n > 0) {
+        ret = g_new0(virDomainPreferences, 1);
+
+        for (i = 0; i < n; i++) {
+            if (virDomainPreferencesParseItem(ret, nodes[i], strict) < 0)
+                return -1;
+        }
+    }
+
+    *prefs = g_steal_pointer(&ret);
+    return 0;
+}
+
+
+/**
+ * virDomainPreferencesFormat:
+ * @buf: buffer to add to
+ * @prefs: preferences, or NULL
+ */
+void
+virDomainPreferencesFormat(virBuffer *buf,
+                           const virDomainPreferences *prefs)
+{
+    g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
+    size_t i;
+
+    if (!prefs)
+        return;
+
+    for (i = 0; i < prefs->nitems; i++) {
+        g_auto(virBuffer) attrBuf = VIR_BUFFER_INITIALIZER;
+
+        virBufferEscapeString(&attrBuf, " name='%s'", prefs->items[i].name);
+        virBufferEscapeString(&attrBuf, " value='%s'", prefs->items[i].value);
+        virXMLFormatElement(&childBuf, "preference", &attrBuf, NULL);
+    }
+
+    virXMLFormatElement(buf, "preferences", NULL, &childBuf);
+}
+
+
+static int
+virDomainPreferencesRefuseHints(virDomainDef *def G_GNUC_UNUSED,
+                                virDomainDeviceDef *dev G_GNUC_UNUSED,
+                                virDomainDeviceInfo *info,
+                                void *opaque G_GNUC_UNUSED)
+{
+    return virDomainPCIHintsGiven(&info->pciHints) ? -1 : 0;
+}
+
+
+/**
+ * virDomainPreferencesRefuse:
+ * @def: domain definition for a driver that does not plan PCI
+ *
+ * Returns: 0 if @def asks for nothing of that kind, -1 with
+ *          VIR_ERR_CONFIG_UNSUPPORTED reported if it does
+ */
+int
+virDomainPreferencesRefuse(virDomainDef *def)
+{
+    if (def->preferences) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
+                       _("<preferences> are not supported by this driver"));
+        return -1;
+    }
+
+    if (virDomainDeviceInfoIterate(def, virDomainPreferencesRefuseHints, NULL) < 0) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
+                       _("'hotpluggable', 'busHint' and 'preferredConnection' of <address> are not supported by this driver"));
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/**
+ * virDomainPreferencesGiven:
+ * @prefs: preferences, or NULL
+ * @which: one of them
+ *
+ * Returns: true if @which is given
+ */
+bool
+virDomainPreferencesGiven(const virDomainPreferences *prefs,
+                          virDomainPreference which)
+{
+    return prefs && prefs->given[which];
+}
+
+
+/**
+ * virDomainPreferencesSlots:
+ * @prefs: preferences, or NULL
+ * @which: one of those that are a number of slots
+ *
+ * Returns: the number asked for, 0 if none is
+ */
+unsigned int
+virDomainPreferencesSlots(const virDomainPreferences *prefs,
+                          virDomainPreference which)
+{
+    if (!virDomainPreferencesGiven(prefs, which))
+        return 0;
+
+    return which == VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS ?
+        prefs->pcieHotplugSlots : prefs->pciHotplugSlots;
+}

@@ -1,0 +1,73 @@
+/*
+ * domain_preferences.h: what a user asks of the planning of a guest
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "internal.h"
+#include "device_conf.h"
+#include "virbuffer.h"
+#include "virconftypes.h"
+#include "virenum.h"
+#include "virxml.h"
+
+typedef enum {
+    VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS = 0,
+    VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS,
+    VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE,
+    VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE,
+
+    VIR_DOMAIN_PREFERENCE_LAST
+} virDomainPreference;
+
+VIR_ENUM_DECL(virDomainPreference);
+
+/* One <preference/> as it stands in the XML */
+typedef struct {
+    char *name;
+    char *value;
+} virDomainPreferenceItem;
+
+typedef struct _virDomainPreferences virDomainPreferences;
+struct _virDomainPreferences {
+    /* All of them in their order, so that what one build does not know is kept
+     * for another that does */
+    virDomainPreferenceItem *items;
+    size_t nitems;
+
+    /* What they say */
+    bool given[VIR_DOMAIN_PREFERENCE_LAST];
+    unsigned int pcieHotplugSlots;
+    unsigned int pciHotplugSlots;
+    virDomainDeviceAddressType defaultAddressType;
+    virTristateBool hotpluggable;
+};
+
+void
+virDomainPreferencesFree(virDomainPreferences *prefs);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainPreferences, virDomainPreferencesFree);
+
+int
+virDomainPreferencesParseXML(xmlXPathContextPtr ctxt,
+                             bool strict,
+                             virDomainPreferences **prefs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+
+void
+virDomainPreferencesFormat(virBuffer *buf,
+                           const virDomainPreferences *prefs)
+    ATTRIBUTE_NONNULL(1);
+
+int
+virDomainPreferencesRefuse(virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
+bool
+virDomainPreferencesGiven(const virDomainPreferences *prefs,
+                          virDomainPreference which);
+
+unsigned int
+virDomainPreferencesSlots(const virDomainPreferences *prefs,
+                          virDomainPreference which);
