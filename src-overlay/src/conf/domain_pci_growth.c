@@ -62,13 +62,19 @@ virDomainPCIGrowthBringsOwnPort(virDomainControllerModelPCI model)
 }
 
 
-/* Can a controller of @model be plugged into what is there already? */
+/* Can a controller of @model be plugged into what is there already? It may
+ * have the slot of a device without an address if it gives back more than it
+ * takes. A bridge lives among such devices; a switch only displaces one as
+ * the @lastResort. */
 static bool
 virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
                        const virDomainPCISlotRequest *req,
-                       virDomainControllerModelPCI model)
+                       virDomainControllerModelPCI model,
+                       bool lastResort)
 {
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
+    bool displace = plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE ||
+        (lastResort && virDomainPCITopologyModelMultiplies(model));
 
     /* An additional PHB plugs into nothing; there are only so many */
     if (!plug)
@@ -78,41 +84,92 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
     if (req->isolationGroup)
         return false;
 
-    return virDomainPCITopologyCanHold(addrs, plug, req->controller,
-                                       virDomainPCITopologyModelMultiplies(model));
+    return virDomainPCITopologyCanHold(addrs, plug, req->controller, displace);
 }
 
 
-/* Finds @length models that lead to a slot for a device with @flags. */
+/* Finds @length models that lead to a controller of @model */
 static bool
 virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
                             const virDomainPCISlotRequest *req,
-                            virDomainPCIConnectFlags flags,
+                            virDomainControllerModelPCI model,
                             size_t length,
+                            bool lastResort,
                             virDomainPCIChain *chain)
 {
     const virDomainPCIGrowthRules *rules = addrs->growth;
+    virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     size_t i;
 
-    for (i = 0; i < rules->nmodels; i++) {
-        virDomainControllerModelPCI model = rules->models[i];
-        virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
+    if (length == 1) {
+        if (virDomainPCIGrowthBringsOwnPort(model) ||
+            !virDomainPCIGrowthFits(addrs, req, model, lastResort))
+            return false;
 
-        if (!virDomainPCITopologyModelOffers(model, flags))
-            continue;
-
-        if (length == 1) {
-            if (virDomainPCIGrowthBringsOwnPort(model) ||
-                !virDomainPCIGrowthFits(addrs, req, model))
-                continue;
-            chain->nmodels = 0;
-        } else if (!plug ||
-                   !virDomainPCIGrowthFindChain(addrs, req, plug, length - 1, chain)) {
-            continue;
-        }
-
-        chain->models[chain->nmodels++] = model;
+        chain->models[0] = model;
+        chain->nmodels = 1;
         return true;
+    }
+
+    for (i = 0; plug && i < rules->nmodels; i++) {
+        if (virDomainPCITopologyModelOffers(rules->models[i], plug) &&
+            virDomainPCIGrowthFindChain(addrs, req, rules->models[i], length - 1,
+                                        lastResort, chain)) {
+            chain->models[chain->nmodels++] = model;
+            return true;
+        }
+    }
+
+    return false;
+}
+
+
+/* The model of the controller that is to have the slot: the @i-th in the order
+ * of preference, or the one that the user asks for. */
+static virDomainControllerModelPCI
+virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
+                            const virDomainPCISlotRequest *req,
+                            size_t i)
+{
+    if (req->hints && req->hints->hasConnection) {
+        virDomainControllerModelPCI model = req->hints->connection;
+
+        if (i == 0 &&
+            (virDomainPCIGrowthMayAdd(rules, model) || rules->rootBridge == model))
+            return model;
+    } else if (i < rules->nmodels) {
+        return rules->models[i];
+    }
+
+    return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+}
+
+
+static bool
+virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
+                               const virDomainPCISlotRequest *req,
+                               bool lastResort,
+                               virDomainPCIChain *chain)
+{
+    virDomainControllerModelPCI model;
+    size_t length;
+    size_t i;
+
+    for (length = 1; length <= CHAIN_MAX; length++) {
+        if (addrs->nbuses + length > VIR_DOMAIN_PCI_BUSES_MAX)
+            return false;
+
+        for (i = 0;
+             (model = virDomainPCIGrowthCandidate(addrs->growth, req, i)) !=
+             VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+             i++) {
+            if (virDomainPCITopologyModelOffers(model, req->flags) &&
+                virDomainPCIGrowthFindChain(addrs, req, model, length,
+                                            lastResort, chain)) {
+                chain->nlinks = chain->nmodels;
+                return true;
+            }
+        }
     }
 
     return false;
@@ -135,22 +192,9 @@ virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req,
                            virDomainPCIChain *chain)
 {
-    size_t length;
-
-    if (!addrs->growth)
-        return false;
-
-    for (length = 1; length <= CHAIN_MAX; length++) {
-        if (addrs->nbuses + length > VIR_DOMAIN_PCI_BUSES_MAX)
-            return false;
-
-        if (virDomainPCIGrowthFindChain(addrs, req, req->flags, length, chain)) {
-            chain->nlinks = chain->nmodels;
-            return true;
-        }
-    }
-
-    return false;
+    return addrs->growth &&
+        (virDomainPCIGrowthFindShortest(addrs, req, false, chain) ||
+         virDomainPCIGrowthFindShortest(addrs, req, true, chain));
 }
 
 
@@ -392,23 +436,66 @@ virDomainPCIGrowthReserveController(virDomainPCIAddressSet *addrs,
 
 
 /**
- * virDomainPCIGrowthReserveSpare:
- * @addrs: address set, on a dry run
- * @type: connect type of the slot to keep
+ * virDomainPCIGrowthReserveLast:
+ * @addrs: address set in which all devices have been placed
+ * @def: domain definition
  *
- * Makes sure that there is one slot more than the devices need. It yields if
- * it is the only thing that would not fit.
+ * Places the PCI controllers that were only added to have free slots. If there
+ * is none left for one of them on a dry run, it has to come before the devices
+ * on the next.
  *
  * Returns: 0 on success, -1 with an error reported
  */
 int
+virDomainPCIGrowthReserveLast(virDomainPCIAddressSet *addrs,
+                              virDomainDef *def)
+{
+    size_t i;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        virDomainControllerDef *cont = def->controllers[i];
+        virPCIDeviceAddress addr = { 0 };
+        virDomainPCISlotRequest req = {
+            .flags = cont->info.pciConnectFlags,
+            .function = -1,
+            .controller = cont->idx,
+        };
+
+        if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI ||
+            !(cont->info.pciConnectFlags & VIR_DOMAIN_PCI_CONNECT_SPARE))
+            continue;
+
+        if (addrs->dryRun && !virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
+            cont->info.pciConnectFlags &= ~VIR_DOMAIN_PCI_CONNECT_SPARE;
+            continue;
+        }
+
+        if (virDomainPCIGrowthReserveController(addrs, cont) < 0)
+            return -1;
+    }
+
+    return 0;
+}
+
+
+/**
+ * virDomainPCIGrowthReserveSpare:
+ * @addrs: address set, on a dry run
+ * @flags: connect type of the slot to keep, and whether it has to be hotpluggable
+ *
+ * Makes sure that there is one slot more than the devices need.
+ *
+ * Returns: 1 on success, 0 if it is the only thing that does not fit (no error
+ *          is reported), -1 with an error reported
+ */
+int
 virDomainPCIGrowthReserveSpare(virDomainPCIAddressSet *addrs,
-                               virDomainPCIConnectFlags type)
+                               virDomainPCIConnectFlags flags)
 {
     virDomainDeviceInfo info = { 0 };
     virPCIDeviceAddress addr = { 0 };
     virDomainPCISlotRequest req = {
-        .flags = type | VIR_PCI_CONNECT_AUTOASSIGN,
+        .flags = flags | VIR_PCI_CONNECT_AUTOASSIGN,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
     };
@@ -417,7 +504,7 @@ virDomainPCIGrowthReserveSpare(virDomainPCIAddressSet *addrs,
     if ((rc = virDomainPCIGrowthFindSlot(addrs, &req, &addr)) <= 0)
         return rc;
 
-    return virDomainPCIAddressReserveRequest(addrs, &req, &info);
+    return virDomainPCIAddressReserveRequest(addrs, &req, &info) < 0 ? -1 : 1;
 }
 
 

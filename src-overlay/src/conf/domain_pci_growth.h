@@ -24,6 +24,12 @@ struct _virDomainPCIGrowthRules {
     virDomainControllerModelPCI rootBridge;
 };
 
+/* In the connect flags of a PCI controller: it was added to have free slots,
+ * not because a device needs it. It is placed after all devices, so that those
+ * get the lowest slots, as they would if they were attached to the guest while
+ * it runs. */
+#define VIR_DOMAIN_PCI_CONNECT_SPARE (1 << 20)
+
 /* Controllers to be added, from the root towards the device */
 struct _virDomainPCIChain {
     virDomainControllerModelPCI models[VIR_DOMAIN_PCI_BUSES_MAX];
@@ -71,6 +77,11 @@ virDomainPCIGrowthReachBus(virDomainPCIAddressSet *addrs,
 int
 virDomainPCIGrowthReserveController(virDomainPCIAddressSet *addrs,
                                     virDomainControllerDef *cont)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+virDomainPCIGrowthReserveLast(virDomainPCIAddressSet *addrs,
+                              virDomainDef *def)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
 int

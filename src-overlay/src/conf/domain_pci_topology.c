@@ -471,6 +471,10 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
              b = virDomainPCITopologyNextBus(topology, req->flags, b)) {
             virDomainPCIAddressBus *bus = &addrs->buses[b];
 
+            if (req->hints && req->hints->hasConnection &&
+                (int)bus->model != req->hints->connection)
+                continue;
+
             if (!virDomainPCITopologyBusTakes(bus, b, req->flags) ||
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how))
@@ -486,6 +490,28 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
     }
 
     return false;
+}
+
+
+/**
+ * virDomainPCITopologyIsSettled:
+ * @addrs: address set
+ *
+ * Returns: true if all PCI controllers have their places
+ */
+bool
+virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t i;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        if (!topology->buses[i].connected &&
+            !virDomainPCITopologyModelIsRoot(addrs->buses[i].model))
+            return false;
+    }
+
+    return true;
 }
 
 
@@ -535,6 +561,42 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
     }
 
     return places > owed;
+}
+
+
+/**
+ * virDomainPCITopologyCount:
+ * @addrs: address set
+ * @type: connect type
+ * @census: filled with the numbers of slots that libvirt gives to devices of
+ *          @type
+ */
+void
+virDomainPCITopologyCount(virDomainPCIAddressSet *addrs,
+                          virDomainPCIConnectFlags type,
+                          virDomainPCICensus *census)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t i;
+
+    memset(census, 0, sizeof(*census));
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        virDomainPCIAddressBus *bus = &addrs->buses[i];
+        size_t empty = __builtin_popcount(topology->buses[i].empty);
+
+        if (!virDomainPCITopologyBusTakes(bus, i, type | VIR_PCI_CONNECT_AUTOASSIGN))
+            continue;
+
+        if (bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE) {
+            size_t slots = bus->maxSlot - bus->minSlot + 1;
+
+            census->total += slots;
+            census->used += slots - empty;
+        } else {
+            census->unpluggable += empty;
+        }
+    }
 }
 
 

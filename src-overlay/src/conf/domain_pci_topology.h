@@ -22,6 +22,7 @@ struct _virDomainPCISlotRequest {
     int function;    /* -1: any */
     int controller;  /* index of the PCI controller that wants the slot,
                       * or VIR_DOMAIN_PCI_ENDPOINT */
+    const virDomainPCIHints *hints; /* what the user asks; may be NULL */
 };
 
 void
@@ -63,11 +64,28 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
     ATTRIBUTE_NONNULL(1);
 
 bool
+virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1);
+
+bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags type,
                             int without,
                             bool displace)
     ATTRIBUTE_NONNULL(1);
+
+/* How many slots of a kind there are */
+typedef struct {
+    size_t total;       /* hotpluggable slots */
+    size_t used;        /* of these, in use */
+    size_t unpluggable; /* free, but without hotplug */
+} virDomainPCICensus;
+
+void
+virDomainPCITopologyCount(virDomainPCIAddressSet *addrs,
+                          virDomainPCIConnectFlags type,
+                          virDomainPCICensus *census)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
 
 size_t
 virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,

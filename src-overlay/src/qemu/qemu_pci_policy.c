@@ -73,6 +73,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .isMachine = qemuDomainIsI440FX,
         .root = PCI_ROOT,
         CONVENTIONAL_TOPOLOGY,
+        .rootHotplugNeedsACPI = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
     },
     {
@@ -243,6 +244,30 @@ qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
 
 
 /**
+ * qemuPCIPolicyBusIsHotpluggable:
+ * @policy: row of the machine
+ * @def: domain definition
+ * @cont: a PCI controller of @def
+ *
+ * On i440fx the slots of pci.0 are hotplugged through ACPI: without it QEMU
+ * says "Bus 'pci.0' does not support hotplugging". Bridges have SHPC.
+ *
+ * Returns: true if the slots of @cont can be hotpluggable
+ */
+bool
+qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
+                               const virDomainDef *def,
+                               const virDomainControllerDef *cont)
+{
+    if (cont->opts.pciopts.hotplug == VIR_TRISTATE_SWITCH_OFF)
+        return false;
+
+    return cont->idx != 0 || !policy->rootHotplugNeedsACPI ||
+        def->features[VIR_DOMAIN_FEATURE_ACPI] == VIR_TRISTATE_SWITCH_ON;
+}
+
+
+/**
  * qemuPCIPolicyVirtioSlot:
  * @policy: row of the machine
  * @qemuCaps: capabilities of the QEMU binary
@@ -267,6 +292,7 @@ qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
  * qemuPCIPolicyVirtioAddressType:
  * @policy: row of the machine
  * @qemuCaps: capabilities of the QEMU binary
+ * @prefs: what the user prefers, or NULL
  * @hasVirtioMMIO: the guest has a virtio-mmio device
  *
  * Returns: address type for virtio devices that have none, or
@@ -275,8 +301,13 @@ qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
 virDomainDeviceAddressType
 qemuPCIPolicyVirtioAddressType(const qemuPCIPolicy *policy,
                                virQEMUCaps *qemuCaps,
+                               const virDomainPreferences *prefs,
                                bool hasVirtioMMIO)
 {
+    if (policy->virtio == QEMU_PCI_VIRTIO_PCI_OR_MMIO &&
+        virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE))
+        return prefs->defaultAddressType;
+
     switch (policy->virtio) {
     case QEMU_PCI_VIRTIO_PCI_OR_MMIO:
         if (!hasVirtioMMIO &&
@@ -329,22 +360,26 @@ qemuPCIPolicyHasSpareSlot(const qemuPCIPolicy *policy,
 /**
  * qemuPCIPolicyHasSparePort:
  * @policy: row of the machine
+ * @prefs: what the user prefers, or NULL
  * @maxIndexGiven: highest index of the PCI controllers in the definition
  *                 before any was added, -1 if there was none
  * @nbuses: number of buses after the devices have been placed
  *
  * A user who lists other PCI controllers than the root, or has given all
  * devices their addresses, has planned for himself ("qemu: initially reserve
- * one open pcie-root-port for hotplug"; the libguestfs clause).
+ * one open pcie-root-port for hotplug"; the libguestfs clause). So has one who
+ * says how many slots to keep.
  *
  * Returns: true if one hotpluggable port is to be kept free
  */
 bool
 qemuPCIPolicyHasSparePort(const qemuPCIPolicy *policy,
+                          const virDomainPreferences *prefs,
                           int maxIndexGiven,
                           size_t nbuses)
 {
     return policy->spare == QEMU_PCI_SPARE_PORT &&
+        !virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS) &&
         maxIndexGiven <= 0 &&
         (int)nbuses > maxIndexGiven + 1;
 }

@@ -51,6 +51,8 @@ typedef struct {
 
     /* the kind of slot that a PCI Express device is given */
     virDomainPCIConnectFlags expressSlot;
+    /* slots of the root bus are only hotpluggable with ACPI */
+    bool rootHotplugNeedsACPI;
     /* keep host devices of different IOMMU groups on separate root buses */
     bool isolate;
 
@@ -67,6 +69,12 @@ qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
                          virQEMUCaps *qemuCaps)
     ATTRIBUTE_NONNULL(1);
 
+bool
+qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
+                               const virDomainDef *def,
+                               const virDomainControllerDef *cont)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+
 virDomainPCIConnectFlags
 qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
                         virQEMUCaps *qemuCaps)
@@ -75,6 +83,7 @@ qemuPCIPolicyVirtioSlot(const qemuPCIPolicy *policy,
 virDomainDeviceAddressType
 qemuPCIPolicyVirtioAddressType(const qemuPCIPolicy *policy,
                                virQEMUCaps *qemuCaps,
+                               const virDomainPreferences *prefs,
                                bool hasVirtioMMIO)
     ATTRIBUTE_NONNULL(1);
 
@@ -85,6 +94,7 @@ qemuPCIPolicyHasSpareSlot(const qemuPCIPolicy *policy,
 
 bool
 qemuPCIPolicyHasSparePort(const qemuPCIPolicy *policy,
+                          const virDomainPreferences *prefs,
                           int maxIndexGiven,
                           size_t nbuses)
     ATTRIBUTE_NONNULL(1);

@@ -1,0 +1,512 @@
+/*
+ * qemu_pci_preferences.c: keeping what <preferences> and hints ask for
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What can be decided from the row of the machine is decided here: whether a
+ * preference or hint makes sense, and what it means for the connect flags of
+ * a device. Slots are found elsewhere.
+ */
+
+#include <config.h>
+
+#include "qemu_pci_preferences.h"
+#include "qemu_domain.h"
+#include "virerror.h"
+#include "virlog.h"
+
+#define VIR_FROM_THIS VIR_FROM_QEMU
+
+VIR_LOG_INIT("qemu.qemu_pci_preferences");
+
+static const struct {
+    virDomainPreference preference;
+    virDomainPCIConnectFlags slot;
+} qemuPCISlotClasses[] = {
+    [QEMU_PCI_SLOTS_EXPRESS] = {
+        VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS,
+        VIR_PCI_CONNECT_TYPE_PCIE_DEVICE,
+    },
+    [QEMU_PCI_SLOTS_CONVENTIONAL] = {
+        VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS,
+        VIR_PCI_CONNECT_TYPE_PCI_DEVICE,
+    },
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(qemuPCISlotClasses) == QEMU_PCI_SLOTS_LAST);
+
+
+static int
+qemuPCIPreferencesRefuse(const virDomainDef *def,
+                         virDomainPreference which,
+                         const char *reason)
+{
+    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                   _("preference '%1$s' is not supported for machine type '%2$s': %3$s"),
+                   virDomainPreferenceTypeToString(which), def->os.machine, reason);
+    return -1;
+}
+
+
+static int
+qemuPCIPreferencesCheckTransport(const virDomainDef *def,
+                                 const qemuPCIPolicy *policy,
+                                 virQEMUCaps *qemuCaps)
+{
+    virDomainPreference which = VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE;
+
+    if (def->preferences->defaultAddressType == VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI &&
+        policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT)
+        return qemuPCIPreferencesRefuse(def, which, _("it has no PCI"));
+
+    if (def->preferences->defaultAddressType == VIR_DOMAIN_DEVICE_ADDRESS_TYPE_VIRTIO_MMIO &&
+        (policy->virtio == QEMU_PCI_VIRTIO_MACHINE ||
+         !virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_VIRTIO_MMIO)))
+        return qemuPCIPreferencesRefuse(def, which, _("it has no virtio-mmio"));
+
+    return 0;
+}
+
+
+/**
+ * qemuPCIPreferencesCheck:
+ * @def: domain definition
+ * @policy: row of its machine
+ * @qemuCaps: capabilities of the QEMU binary
+ *
+ * Can the machine do what <preferences> asks for at all?
+ *
+ * Returns: 0 if it can, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIPreferencesCheck(const virDomainDef *def,
+                        const qemuPCIPolicy *policy,
+                        virQEMUCaps *qemuCaps)
+{
+    const virDomainPreferences *prefs = def->preferences;
+    bool hasPCI = policy->root != VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+
+    if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS) &&
+        (!hasPCI || policy->expressSlot != VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)) {
+        return qemuPCIPreferencesRefuse(def, VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS,
+                                        _("it has no PCI Express slots"));
+    }
+
+    if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS) &&
+        !hasPCI) {
+        return qemuPCIPreferencesRefuse(def, VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS,
+                                        _("it has no PCI"));
+    }
+
+    if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE) &&
+        !hasPCI) {
+        return qemuPCIPreferencesRefuse(def, VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE,
+                                        _("it has no PCI"));
+    }
+
+    if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE))
+        return qemuPCIPreferencesCheckTransport(def, policy, qemuCaps);
+
+    return 0;
+}
+
+
+/**
+ * qemuPCIPromiseInit:
+ * @promise: promise to fill
+ * @prefs: what the user prefers, or NULL for a promise of nothing
+ */
+void
+qemuPCIPromiseInit(qemuPCIPromise *promise,
+                   const virDomainPreferences *prefs)
+{
+    size_t i;
+
+    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
+        promise->asked[i] = virDomainPreferencesSlots(prefs, qemuPCISlotClasses[i].preference);
+        promise->possible[i] = promise->asked[i];
+    }
+}
+
+
+/**
+ * qemuPCIPromiseReserve:
+ * @promise: promise to keep
+ * @addrs: address set, on a dry run, in which all devices are placed
+ *
+ * Makes sure that there are as many free slots as promised: those that are
+ * there count, controllers are added for the rest. If not all are possible,
+ * @promise remembers how many are.
+ *
+ * Returns: 0 on success, -1 with an error reported
+ */
+int
+qemuPCIPromiseReserve(qemuPCIPromise *promise,
+                      virDomainPCIAddressSet *addrs)
+{
+    size_t i;
+
+    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
+        unsigned int n;
+
+        for (n = 0; n < promise->possible[i]; n++) {
+            int rc = virDomainPCIGrowthReserveSpare(addrs,
+                                                    qemuPCISlotClasses[i].slot |
+                                                    VIR_PCI_CONNECT_HOTPLUGGABLE);
+
+            if (rc < 0)
+                return -1;
+            if (rc == 0)
+                break;
+        }
+
+        promise->possible[i] = n;
+    }
+
+    return 0;
+}
+
+
+/**
+ * qemuPCIPromiseCheck:
+ * @promise: promise for which slots have been reserved
+ *
+ * Returns: 0 if the promise can be kept, -1 with VIR_ERR_CONFIG_UNSUPPORTED
+ *          reported if not
+ */
+int
+qemuPCIPromiseCheck(const qemuPCIPromise *promise)
+{
+    size_t i;
+
+    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
+        if (promise->possible[i] < promise->asked[i]) {
+            virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                           _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most"),
+                           virDomainPreferenceTypeToString(qemuPCISlotClasses[i].preference),
+                           promise->asked[i], promise->possible[i]);
+            return -1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* What a person would call the device. It may have no alias yet. */
+static char *
+qemuPCIDeviceName(const virDomainDeviceDef *dev)
+{
+    const char *type = virDomainDeviceTypeToString(dev->type);
+    char mac[VIR_MAC_STRING_BUFLEN];
+
+    switch (dev->type) {
+    case VIR_DOMAIN_DEVICE_DISK:
+        return g_strdup_printf("%s '%s'", type, dev->data.disk->dst);
+
+    case VIR_DOMAIN_DEVICE_NET:
+        return g_strdup_printf("interface '%s'",
+                               virMacAddrFormat(&dev->data.net->mac, mac));
+
+    case VIR_DOMAIN_DEVICE_CONTROLLER:
+        return g_strdup_printf("%s type='%s' index='%d'", type,
+                               virDomainControllerTypeToString(dev->data.controller->type),
+                               dev->data.controller->idx);
+
+    default:
+        return g_strdup(type);
+    }
+}
+
+
+static int
+qemuPCIHintsRefuse(const virDomainDeviceDef *dev,
+                   const char *reason)
+{
+    g_autofree char *name = qemuPCIDeviceName(dev);
+
+    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                   _("unsupported <address> of %1$s: %2$s"), name, reason);
+    return -1;
+}
+
+
+/**
+ * qemuPCIHintsApply:
+ * @dev: a device
+ * @info: its info, with the connect flags that suit it best
+ * @prefs: preferences of the domain, or NULL if they do not matter for @dev
+ *
+ * Changes the connect flags of a device without an address to what the user
+ * asks for, for the device or else for all devices.
+ */
+void
+qemuPCIHintsApply(const virDomainDeviceDef *dev,
+                  virDomainDeviceInfo *info,
+                  const virDomainPreferences *prefs)
+{
+    const virDomainPCIHints *hints = &info->pciHints;
+    virTristateBool hotpluggable = hints->hotpluggable;
+    virDomainPCIConnectFlags flags = info->pciConnectFlags;
+    bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
+
+    if (isPCIController || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT) ||
+        !virDeviceInfoPCIAddressIsWanted(info))
+        return;
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_ABSENT && !hints->hasConnection && prefs &&
+        !(flags & VIR_PCI_CONNECT_INTEGRATED))
+        hotpluggable = prefs->hotpluggable;
+
+    if (hints->hasConnection) {
+        flags |= VIR_PCI_CONNECT_TYPES_ENDPOINT;
+        flags &= ~VIR_PCI_CONNECT_AUTOASSIGN;
+    }
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_NO && !hints->hasConnection)
+        flags |= VIR_PCI_CONNECT_TYPES_ENDPOINT | VIR_PCI_CONNECT_INTEGRATED;
+
+    if (hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
+        flags &= ~VIR_PCI_CONNECT_TYPES_ENDPOINT;
+        flags |= hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE ?
+            VIR_PCI_CONNECT_TYPE_PCIE_DEVICE : VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
+    }
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_YES)
+        flags |= VIR_PCI_CONNECT_HOTPLUGGABLE;
+
+    info->pciConnectFlags = flags;
+}
+
+
+/* Do the hints of a device contradict each other? */
+static const char *
+qemuPCIHintsContradiction(const virDomainPCIHints *hints,
+                          virDomainPCIConnectFlags flags,
+                          const qemuPCIPolicy *policy)
+{
+    virDomainPCIConnectFlags slot = VIR_PCI_CONNECT_TYPES_ENDPOINT;
+    bool onRoot = hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
+        flags & VIR_PCI_CONNECT_INTEGRATED;
+
+    if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE)
+        slot = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+    else if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI)
+        slot = VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        flags & VIR_PCI_CONNECT_INTEGRATED &&
+        policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT)
+        return _("hotpluggable='yes' is not possible for a device that is integrated into the root bus");
+
+    if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
+        policy->expressSlot != VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)
+        return _("busHint='pcie' is not possible because the machine type has no PCI Express slots");
+
+    if (onRoot && !(slot & policy->expressSlot))
+        return _("busHint='pci' contradicts a place on the PCI Express root bus");
+
+    if (!hints->hasConnection)
+        return NULL;
+
+    if (!virDomainPCITopologyModelOffers(hints->connection, VIR_PCI_CONNECT_TYPES_ENDPOINT) &&
+        hints->connection != VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT)
+        return _("the controller model of 'preferredConnection' takes no such device");
+
+    if (!virDomainPCITopologyModelOffers(hints->connection, slot))
+        return _("'busHint' contradicts 'preferredConnection'");
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        !virDomainPCITopologyModelOffers(hints->connection,
+                                         slot | VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return _("hotpluggable='yes' contradicts 'preferredConnection'");
+
+    if (onRoot && (virDomainControllerModelPCI)hints->connection != policy->root)
+        return _("a place on the root bus contradicts 'preferredConnection'");
+
+    return NULL;
+}
+
+
+static int
+qemuPCIHintsCheckIter(virDomainDef *def G_GNUC_UNUSED,
+                      virDomainDeviceDef *dev,
+                      virDomainDeviceInfo *info,
+                      void *opaque)
+{
+    const char *reason;
+
+    if (!virDomainPCIHintsGiven(&info->pciHints))
+        return 0;
+
+    if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+        return qemuPCIHintsRefuse(dev, _("'hotpluggable', 'busHint' and 'preferredConnection' are not supported for PCI controllers"));
+
+    if (!info->pciConnectFlags)
+        return qemuPCIHintsRefuse(dev, _("the device takes no PCI address"));
+
+    if ((reason = qemuPCIHintsContradiction(&info->pciHints, info->pciConnectFlags, opaque)))
+        return qemuPCIHintsRefuse(dev, reason);
+
+    return 0;
+}
+
+
+/**
+ * qemuPCIHintsCheck:
+ * @def: domain definition with the connect flags of all devices
+ * @policy: row of its machine
+ *
+ * Refuses hints that contradict each other, the device or the machine.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIHintsCheck(virDomainDef *def,
+                  const qemuPCIPolicy *policy)
+{
+    return virDomainDeviceInfoIterate(def, qemuPCIHintsCheckIter, (void *)policy);
+}
+
+
+static int
+qemuPCIHintsCheckPlacesIter(virDomainDef *def G_GNUC_UNUSED,
+                            virDomainDeviceDef *dev,
+                            virDomainDeviceInfo *info,
+                            void *opaque)
+{
+    virDomainPCIAddressSet *addrs = opaque;
+    const virDomainPCIHints *hints = &info->pciHints;
+    virDomainPCIAddressBus *bus;
+
+    if (!virDomainPCIHintsGiven(hints) || !virDeviceInfoPCIAddressIsPresent(info))
+        return 0;
+
+    bus = &addrs->buses[info->addr.pci.bus];
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        !(bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return qemuPCIHintsRefuse(dev, _("hotpluggable='yes', but the bus of the address does not support hotplug"));
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO && info->addr.pci.bus != 0)
+        return qemuPCIHintsRefuse(dev, _("hotpluggable='no', but the address is not on the root bus"));
+
+    if ((hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)) ||
+        (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)))
+        return qemuPCIHintsRefuse(dev, _("the bus of the address contradicts 'busHint'"));
+
+    if (hints->hasConnection && (int)bus->model != hints->connection)
+        return qemuPCIHintsRefuse(dev, _("the bus of the address contradicts 'preferredConnection'"));
+
+    return 0;
+}
+
+
+/**
+ * qemuPCIHintsCheckPlaces:
+ * @def: domain definition in which all devices have their addresses
+ * @addrs: its address set
+ *
+ * Refuses addresses that the user wrote and that contradict the hints beside
+ * them.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIHintsCheckPlaces(virDomainDef *def,
+                        virDomainPCIAddressSet *addrs)
+{
+    return virDomainDeviceInfoIterate(def, qemuPCIHintsCheckPlacesIter, addrs);
+}
+
+
+/* Says why nothing can be attached, and what to do about it */
+static void
+qemuPCILiveReportNoSlot(virDomainPCIAddressSet *addrs,
+                        virDomainDeviceDef *dev,
+                        virDomainPCIConnectFlags flags)
+{
+    bool express = flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+    const char *kind = express ? _("PCI Express") : _("conventional PCI");
+    const char *preference = virDomainPreferenceTypeToString(qemuPCISlotClasses[express ?
+                                                                                QEMU_PCI_SLOTS_EXPRESS :
+                                                                                QEMU_PCI_SLOTS_CONVENTIONAL].preference);
+    g_autofree char *name = qemuPCIDeviceName(dev);
+    virDomainPCICensus census;
+
+    virDomainPCITopologyCount(addrs, flags & VIR_PCI_CONNECT_TYPES_ENDPOINT, &census);
+
+    if (census.unpluggable > 0) {
+        virReportError(VIR_ERR_OPERATION_FAILED,
+                       _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot, but of %3$zu that the guest has %4$zu are in use, and %5$zu without hotplug were passed over; more can be had with preference '%6$s' in the persistent definition"),
+                       name, kind, census.total, census.used,
+                       census.unpluggable, preference);
+    } else {
+        virReportError(VIR_ERR_OPERATION_FAILED,
+                       _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot, but of %3$zu that the guest has %4$zu are in use; more can be had with preference '%5$s' in the persistent definition"),
+                       name, kind, census.total, census.used, preference);
+    }
+}
+
+
+/**
+ * qemuPCILiveCheck:
+ * @addrs: address set of a running guest
+ * @def: its definition
+ * @dev: device that is to be attached
+ * @info: info of @dev, with its connect flags
+ *
+ * Makes sure that there is a slot for @dev. A conventional device for which
+ * there is none, and for which the user asked none, may use a PCI Express
+ * slot: QEMU takes it there as well.
+ *
+ * Returns: 0 if there is a slot or @dev comes with an address; -1 with
+ *          VIR_ERR_OPERATION_FAILED or VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
+                 const virDomainDef *def,
+                 virDomainDeviceDef *dev,
+                 virDomainDeviceInfo *info)
+{
+    virPCIDeviceAddress addr = { 0 };
+    virDomainPCISlotRequest req = {
+        .flags = info->pciConnectFlags | VIR_PCI_CONNECT_HOTPLUGGABLE,
+        .isolationGroup = info->isolationGroup,
+        .function = -1,
+        .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .hints = &info->pciHints,
+    };
+    const char *reason;
+
+    if (!info->pciConnectFlags)
+        return 0;
+
+    if (info->pciHints.hotpluggable == VIR_TRISTATE_BOOL_NO)
+        return qemuPCIHintsRefuse(dev, _("a device with hotpluggable='no' cannot be attached to a running guest"));
+
+    if ((reason = qemuPCIHintsContradiction(&info->pciHints, info->pciConnectFlags,
+                                            qemuPCIPolicyGet(def))))
+        return qemuPCIHintsRefuse(dev, reason);
+
+    if (virDeviceInfoPCIAddressIsPresent(info) ||
+        virDomainPCITopologyFindSlot(addrs, &req, &addr))
+        return 0;
+
+    if (info->pciConnectFlags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE &&
+        info->pciHints.busHint == VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
+        req.flags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+
+        if (virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
+            info->pciConnectFlags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+            return 0;
+        }
+    }
+
+    qemuPCILiveReportNoSlot(addrs, dev, info->pciConnectFlags);
+    return -1;
+}

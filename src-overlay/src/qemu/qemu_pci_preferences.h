@@ -1,0 +1,66 @@
+/*
+ * qemu_pci_preferences.h: keeping what <preferences> and hints ask for
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "qemu_pci_policy.h"
+
+/* Free hotpluggable slots, by class */
+typedef enum {
+    QEMU_PCI_SLOTS_EXPRESS,
+    QEMU_PCI_SLOTS_CONVENTIONAL,
+    QEMU_PCI_SLOTS_LAST
+} qemuPCISlots;
+
+/* How many free slots a definition is to have */
+typedef struct {
+    unsigned int asked[QEMU_PCI_SLOTS_LAST];
+    unsigned int possible[QEMU_PCI_SLOTS_LAST]; /* at most @asked */
+} qemuPCIPromise;
+
+int
+qemuPCIPreferencesCheck(const virDomainDef *def,
+                        const qemuPCIPolicy *policy,
+                        virQEMUCaps *qemuCaps)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+void
+qemuPCIPromiseInit(qemuPCIPromise *promise,
+                   const virDomainPreferences *prefs)
+    ATTRIBUTE_NONNULL(1);
+
+int
+qemuPCIPromiseReserve(qemuPCIPromise *promise,
+                      virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+qemuPCIPromiseCheck(const qemuPCIPromise *promise)
+    ATTRIBUTE_NONNULL(1);
+
+void
+qemuPCIHintsApply(const virDomainDeviceDef *dev,
+                  virDomainDeviceInfo *info,
+                  const virDomainPreferences *prefs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+qemuPCIHintsCheck(virDomainDef *def,
+                  const qemuPCIPolicy *policy)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+qemuPCIHintsCheckPlaces(virDomainDef *def,
+                        virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
+                 const virDomainDef *def,
+                 virDomainDeviceDef *dev,
+                 virDomainDeviceInfo *info)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3)
+    ATTRIBUTE_NONNULL(4);
