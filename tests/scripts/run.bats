@@ -81,6 +81,7 @@ XML
 @test "virsh of libvirt: a failing command gives its exit status" {
     run --separate-stderr real_virsh -c test:///default domstate nobody
     [ "$status" -eq 1 ]
+    [[ $stderr == *"failed to get domain 'nobody'"* ]]
 }
 
 summary() { run python3 "$REPO/tests/summary.py" "$1"; }
