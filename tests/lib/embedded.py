@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virsh with the QEMU driver inside it, fed with commands one by one.
+
+Each driver has a root of its own. What QEMU can do is found out once per build and then copied,
+because asking five emulators takes ten seconds.
+"""
+
+import getpass
+import grp
+import os
+import pathlib
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+PROMPT = b'virsh # '
+FLAG_PCIE_TO_PCI = 'pcie-pci-bridge'
+
+
+class Gone(Exception):
+    """virsh ended or hangs; the text says which and in what command."""
+
+
+def builds():
+    """The build directories to test, (patched, pristine)."""
+    top = pathlib.Path(__file__).resolve().parents[2]
+    base = os.environ.get('PCITOPO_BASE', '9.0.0')
+    return (pathlib.Path(os.environ.get('PCITOPO_PATCHED', top / 'build' / base / 'obj')),
+            pathlib.Path(os.environ.get('PCITOPO_PRISTINE', top / 'build' / f'{base}-pristine' / 'obj')))
+
+
+def make_root(root, cache=None):
+    (root / 'etc').mkdir(parents=True)
+    (root / 'work').mkdir()
+    (root / 'etc' / 'qemu.conf').write_text(f'''user = "{getpass.getuser()}"
+group = "{grp.getgrgid(os.getgid()).gr_name}"
+stdio_handler = "file"
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+''')
+    if cache:
+        shutil.copytree(cache, root / 'cache')
+
+
+def probe(build, root, machines):
+    """Fill the cache of capabilities below a new root; returns its path."""
+    make_root(root)
+    virsh = Virsh(build, root)
+    for arch, machine, emulator in machines:
+        ok, text = virsh.run(f'domcapabilities --virttype qemu --arch {arch} --machine {machine} --emulatorbin {emulator}')
+        if not ok:
+            raise RuntimeError(f'{build}: {emulator}: {text}')
+    virsh.close()
+    return root / 'cache'
+
+
+def without_flag(cache, copy, flag):
+    """A copy of a cache as if no emulator had what FLAG stands for; returns its path."""
+    shutil.copytree(cache, copy)
+    changed = 0
+    for path in copy.glob('qemu/capabilities/*.xml'):
+        text = path.read_text()
+        path.write_text(re.sub(rf"\n *<flag name='{flag}'/>", '', text))
+        changed += text != path.read_text()
+    if not changed:
+        raise RuntimeError(f'no emulator has {flag}')
+    return copy
+
+
+class Virsh:
+    def __init__(self, build, root, patience=120):
+        self.build, self.root, self.patience = build, root, patience
+        self.process = None
+
+    def start(self):
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_'))}
+        environment.update(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log')
+        self.process = subprocess.Popen(
+            [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', f'qemu:///embed?root={self.root}'],
+            cwd=self.root / 'work', env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
+        self.read('start')
+
+    def read(self, command):
+        """What virsh writes up to its next prompt."""
+        text = b''
+        end = time.monotonic() + self.patience
+        while not text.endswith(PROMPT):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))
+            piece = os.read(self.process.stdout.fileno(), 1 << 20) if ready else b''
+            if not piece:
+                status = self.stop()
+                raise Gone(f'virsh hangs in: {command}' if not ready else
+                           f'virsh died (status {status}) in: {command}: {text.decode(errors="replace")[-300:]}')
+            text += piece
+        return text[:-len(PROMPT)].decode(errors='replace')
+
+    def run(self, command):
+        """(did it succeed?, its output); Commands have to be short, or readline would wrap the echo."""
+        if not self.process:
+            self.start()
+        self.process.stdin.write(command.encode() + b'\n')
+        text = self.read(command)
+        if text.startswith(command):
+            text = text[len(command):].lstrip('\n')
+        return not re.search(r'^error: ', text, re.M), text
+
+    def write(self, xml, name='d.xml'):
+        (self.root / 'work' / name).write_text(xml)
+        return name
+
+    def define(self, name, xml):
+        """(did it succeed?, what dumpxml prints then or the error)"""
+        ok, text = self.run(f'define {self.write(xml)}')
+        return self.dump(name) if ok else (ok, text)
+
+    def dump(self, name):
+        return self.run(f'dumpxml --inactive {name}')
+
+    def undefine(self, name):
+        ok, text = self.run(f'undefine {name}')
+        if not ok:
+            raise Gone(f'undefine {name}: {text}')
+
+    def define_once(self, name, xml):
+        """As define(), and the domain is gone afterwards. A crash is an outcome as well: None."""
+        try:
+            ok, text = self.define(name, xml)
+            if ok:
+                self.undefine(name)
+            return ok, text
+        except Gone as gone:
+            self.forget(name)
+            return None, str(gone)
+
+    def forget(self, name):
+        """After virsh has died: remove what it had stored."""
+        self.stop()
+        for path in self.root.glob(f'etc/qemu/{name}.xml'):
+            path.unlink()
+
+    def stop(self):
+        process, self.process = self.process, None
+        if not process:
+            return None
+        if process.poll() is None:
+            time.sleep(0.05)
+        if process.poll() is None:
+            # its own session, so this reaches nobody else
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+        return process.returncode
+
+    def close(self):
+        if self.process:
+            self.process.stdin.close()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                pass
+        self.stop()
