@@ -236,7 +236,7 @@ tree_key() {
 }
 
 # Counted up when unpack() makes another tree of the same tarball.
-UNPACKED=2
+UNPACKED=3
 unpack() {
     say "unpacking libvirt $BASE"
     rm -rf "$DIR/src" "$DIR/src.new"
@@ -248,7 +248,7 @@ unpack() {
     tree_git config gc.auto 0
     # The last ones are in the tarball but not in upstream's git, so libvirt's linter must not see them.
     printf '%s\n' '*~' '*.orig' '*.rej' '*.swp' '__pycache__/' '/tags' '/build/' \
-        /AUTHORS.rst /libvirt.spec /src/keycodemapdb/ >>"$SRC/.git/info/exclude"
+        /AUTHORS.rst /libvirt.spec /src/keycodemapdb/ /subprojects/keycodemapdb/ >>"$SRC/.git/info/exclude"
     tree_git --work-tree="$SRC" add -A "$SRC"
     tree_git update-ref refs/tags/upstream \
         "$(tree_git commit-tree -m "libvirt $BASE" "$(tree_git write-tree)")"
@@ -303,10 +303,11 @@ changed() { tree_git diff-tree -r --name-only --no-renames "$1" "$2" | LC_ALL=C 
 
 # lay_tree TARBALL: make the tree what overlay and series say; TARBALL may be empty
 lay_tree() {
-    local key new now lost
+    local key new now
     key=$(tree_key)
     if [ -d "$SRC/.git" ] && [ "$(cat "$DIR/tree.key" 2>/dev/null)" = "$key" ]; then return 0; fi
     if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$UNPACKED $SHA256" ]; then
+        [ ! -d "$SRC/.git" ] || keep_work refs/pcitopo/laid
         get_tarball "$1"
         unpack
         printf '%s\n' "$UNPACKED $SHA256" >"$DIR/tarball.key"
@@ -316,20 +317,26 @@ lay_tree() {
         say "laying the overlay and $(series | wc -l) patches onto libvirt $BASE"
         new=$(laid_commit)
     fi
-
-    [ "$(tree_git symbolic-ref -q HEAD)" = refs/heads/series ] ||
-        die "$SRC is not on its branch \"series\" (a rebase that has not ended?)"
+    keep_work "$new"
     now=$(worktree_tree)
-    lost=$(comm -12 <(changed refs/pcitopo/laid "$now") <(changed "$now" "$new") | paste -sd' ')
-    [ -z "$lost" ] || die "$SRC has changes that would be lost, in: $lost
-  keep them:  scripts/refresh --base $BASE [--into PATCH]   (or git stash in that directory)
-  drop them:  git -C $SRC reset --hard refs/pcitopo/laid"
     mv "$DIR/work.index" "$SRC/.git/index"
     (cd "$SRC" && tree_git --work-tree="$SRC" read-tree -m -u "$now" "$new")
     tree_git update-ref --create-reflog -m 'scripts/build: series laid' refs/heads/series "$new"
     tree_git update-ref refs/pcitopo/laid "$new"
     patches_key >"$DIR/patches.key"
     printf '%s\n' "$key" >"$DIR/tree.key"
+}
+
+# keep_work NEW: stop if somebody's work in the tree would be lost when NEW replaces it
+keep_work() {
+    local now lost
+    [ "$(tree_git symbolic-ref -q HEAD)" = refs/heads/series ] ||
+        die "$SRC is not on its branch \"series\" (a rebase that has not ended?)"
+    now=$(worktree_tree)
+    lost=$(comm -12 <(changed refs/pcitopo/laid "$now") <(changed "$now" "$1") | paste -sd' ')
+    [ -z "$lost" ] || die "$SRC has changes that would be lost, in: $lost
+  keep them:  scripts/refresh --base $BASE [--into PATCH]   (or git stash -u in that directory)
+  drop them:  git -C $SRC reset --hard refs/pcitopo/laid; git -C $SRC clean -fd"
 }
 
 # -- configure and compile ---------------------------------------------------------------------

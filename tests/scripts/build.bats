@@ -151,6 +151,16 @@ libvirt 1.0.0" ]
     tail -n 1 "$SRC/src/one.txt" | grep -x work
 }
 
+@test "work in the tree is not lost to another tarball of the release" {
+    source_tree
+    echo work >"$SRC/src/new.txt"
+    sed -i 's/^sha256.*/sha256 = 0/' "$PCITOPO_ROOT/releases.ini"
+    run "$SCRIPTS/build" --source
+    [ "$status" -ne 0 ]
+    says "changes that would be lost, in: src/new.txt"
+    [ -f "$SRC/src/new.txt" ]
+}
+
 @test "work on other files in the tree stays when the series changes" {
     source_tree
     echo work >>"$SRC/src/one.txt"
