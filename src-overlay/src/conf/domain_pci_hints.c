@@ -38,6 +38,24 @@ virDomainPCIHintsGiven(const virDomainPCIHints *hints)
 }
 
 
+/**
+ * virDomainPCIHintsEqual:
+ * @a: hints of a device
+ * @b: hints of another
+ *
+ * Returns: true if they ask for the same
+ */
+bool
+virDomainPCIHintsEqual(const virDomainPCIHints *a,
+                       const virDomainPCIHints *b)
+{
+    return a->hotpluggable == b->hotpluggable &&
+        a->busHint == b->busHint &&
+        a->hasConnection == b->hasConnection &&
+        a->connection == b->connection;
+}
+
+
 static int
 virDomainPCIHintsParseConnection(xmlNodePtr address,
                                  virDomainPCIHints *hints)

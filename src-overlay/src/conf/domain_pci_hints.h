@@ -33,6 +33,11 @@ bool
 virDomainPCIHintsGiven(const virDomainPCIHints *hints)
     ATTRIBUTE_NONNULL(1);
 
+bool
+virDomainPCIHintsEqual(const virDomainPCIHints *a,
+                       const virDomainPCIHints *b)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
 int
 virDomainPCIHintsParseXML(xmlNodePtr address,
                           bool isPCI,

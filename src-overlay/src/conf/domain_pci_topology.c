@@ -537,6 +537,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
     g_autoptr(virBitmap) reached = virDomainPCITopologyReachable(addrs, without);
+    bool aggregate = type & VIR_PCI_CONNECT_AGGREGATE_SLOT;
     size_t places = 0;
     size_t owed = 0;
     size_t i;
@@ -546,6 +547,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
     for (i = 0; i < addrs->nbuses; i++) {
         virDomainPCIAddressBus *bus = &addrs->buses[i];
         virDomainPCITopologyBus *topo = &topology->buses[i];
+        uint32_t slots;
 
         if ((int)i != without && !topo->connected &&
             type & virDomainPCIControllerModelToConnectType(bus->model))
@@ -554,10 +556,17 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
         if (!(type & bus->flags) || !virBitmapIsBitSet(reached, i))
             continue;
 
-        places += __builtin_popcount(topo->empty |
-                                     (displace ? topo->movable : 0));
-        if (type & VIR_PCI_CONNECT_TYPE_PCIE_ROOT_PORT)
-            places += __builtin_popcount(topo->shared);
+        slots = topo->empty | (displace ? topo->movable : 0);
+
+        if (!aggregate) {
+            places += __builtin_popcount(slots);
+            continue;
+        }
+
+        for (slots |= topo->shared; slots; slots &= slots - 1) {
+            places += __builtin_popcount(ALL_FUNCTIONS &
+                                         ~bus->slot[__builtin_ctz(slots)].functions);
+        }
     }
 
     return places > owed;

@@ -424,6 +424,34 @@ qemuPCIHintsCheckPlaces(virDomainDef *def,
 }
 
 
+/* Finds a slot of a running guest for a device without an address. A
+ * conventional device for which there is none, and for which the user asked
+ * none, may use a PCI Express slot: QEMU takes it there as well. */
+static bool
+qemuPCILiveFindSlot(virDomainPCIAddressSet *addrs,
+                    const virDomainDeviceInfo *info,
+                    virDomainPCIConnectFlags *flags,
+                    virPCIDeviceAddress *addr)
+{
+    virDomainPCISlotRequest req = {
+        .flags = info->pciConnectFlags | VIR_PCI_CONNECT_HOTPLUGGABLE,
+        .isolationGroup = info->isolationGroup,
+        .function = -1,
+        .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .hints = &info->pciHints,
+    };
+    bool found = virDomainPCITopologyFindSlot(addrs, &req, addr);
+
+    if (!found && info->pciHints.busHint == VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
+        req.flags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+        found = virDomainPCITopologyFindSlot(addrs, &req, addr);
+    }
+
+    *flags = req.flags & ~VIR_PCI_CONNECT_HOTPLUGGABLE;
+    return found;
+}
+
+
 /* Says why nothing can be attached, and what to do about it */
 static void
 qemuPCILiveReportNoSlot(virDomainPCIAddressSet *addrs,
@@ -460,9 +488,8 @@ qemuPCILiveReportNoSlot(virDomainPCIAddressSet *addrs,
  * @dev: device that is to be attached
  * @info: info of @dev, with its connect flags
  *
- * Makes sure that there is a slot for @dev. A conventional device for which
- * there is none, and for which the user asked none, may use a PCI Express
- * slot: QEMU takes it there as well.
+ * Makes sure that there is a slot for @dev, and that it can be what the hints
+ * ask for.
  *
  * Returns: 0 if there is a slot or @dev comes with an address; -1 with
  *          VIR_ERR_OPERATION_FAILED or VIR_ERR_CONFIG_UNSUPPORTED reported
@@ -473,14 +500,8 @@ qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
                  virDomainDeviceDef *dev,
                  virDomainDeviceInfo *info)
 {
+    virDomainPCIConnectFlags flags;
     virPCIDeviceAddress addr = { 0 };
-    virDomainPCISlotRequest req = {
-        .flags = info->pciConnectFlags | VIR_PCI_CONNECT_HOTPLUGGABLE,
-        .isolationGroup = info->isolationGroup,
-        .function = -1,
-        .controller = VIR_DOMAIN_PCI_ENDPOINT,
-        .hints = &info->pciHints,
-    };
     const char *reason;
 
     if (!info->pciConnectFlags)
@@ -493,20 +514,82 @@ qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
                                             qemuPCIPolicyGet(def))))
         return qemuPCIHintsRefuse(dev, reason);
 
-    if (virDeviceInfoPCIAddressIsPresent(info) ||
-        virDomainPCITopologyFindSlot(addrs, &req, &addr))
+    if (virDeviceInfoPCIAddressIsPresent(info))
         return 0;
 
-    if (info->pciConnectFlags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE &&
-        info->pciHints.busHint == VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
-        req.flags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
-
-        if (virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
-            info->pciConnectFlags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
-            return 0;
-        }
+    if (!qemuPCILiveFindSlot(addrs, info, &flags, &addr)) {
+        qemuPCILiveReportNoSlot(addrs, dev, info->pciConnectFlags);
+        return -1;
     }
 
-    qemuPCILiveReportNoSlot(addrs, dev, info->pciConnectFlags);
-    return -1;
+    info->pciConnectFlags = flags;
+    return 0;
+}
+
+
+/**
+ * qemuPCIPlaceAsLive:
+ * @live: address set of a running guest
+ * @config: address set of its persistent definition
+ * @info: info of a device that is to be attached to both, with its connect
+ *        flags
+ *
+ * Gives the device the address that it will get in the running guest, if that
+ * is free in the persistent definition. Otherwise, and if the device comes
+ * with an address, it does nothing.
+ */
+void
+qemuPCIPlaceAsLive(virDomainPCIAddressSet *live,
+                   virDomainPCIAddressSet *config,
+                   virDomainDeviceInfo *info)
+{
+    virDomainPCIConnectFlags flags;
+    virPCIDeviceAddress addr = { 0 };
+
+    if (!info->pciConnectFlags ||
+        !virDeviceInfoPCIAddressIsWanted(info) ||
+        !qemuPCILiveFindSlot(live, info, &flags, &addr))
+        return;
+
+    if (addr.bus >= config->nbuses ||
+        config->buses[addr.bus].model != live->buses[addr.bus].model ||
+        virDomainPCIAddressSlotInUse(config, &addr))
+        return;
+
+    info->type = VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
+    info->addr.pci = addr;
+}
+
+
+/**
+ * qemuPCIKeepPlace:
+ * @oldDev: device of a persistent definition
+ * @dev: what it is to be replaced with
+ *
+ * Carries the PCI address over where the update leaves it out, and does not
+ * ask for another kind of place.
+ */
+void
+qemuPCIKeepPlace(const virDomainDeviceDef *oldDev,
+                 virDomainDeviceDef *dev)
+{
+    virDomainDeviceInfo *oldInfo = virDomainDeviceGetInfo(oldDev);
+    virDomainDeviceInfo *info = virDomainDeviceGetInfo(dev);
+
+    if (!virDeviceInfoPCIAddressIsPresent(oldInfo) ||
+        !virDeviceInfoPCIAddressIsWanted(info))
+        return;
+
+    /* a disk that moves to another bus leaves its place */
+    if (dev->type == VIR_DOMAIN_DEVICE_DISK &&
+        dev->data.disk->bus != oldDev->data.disk->bus)
+        return;
+
+    if (virDomainPCIHintsGiven(&info->pciHints) &&
+        !virDomainPCIHintsEqual(&info->pciHints, &oldInfo->pciHints))
+        return;
+
+    info->type = VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
+    info->addr.pci = oldInfo->addr.pci;
+    info->pciHints = oldInfo->pciHints;
 }

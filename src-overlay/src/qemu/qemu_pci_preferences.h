@@ -64,3 +64,14 @@ qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
                  virDomainDeviceInfo *info)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3)
     ATTRIBUTE_NONNULL(4);
+
+void
+qemuPCIPlaceAsLive(virDomainPCIAddressSet *live,
+                   virDomainPCIAddressSet *config,
+                   virDomainDeviceInfo *info)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+
+void
+qemuPCIKeepPlace(const virDomainDeviceDef *oldDev,
+                 virDomainDeviceDef *dev)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
