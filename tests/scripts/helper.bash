@@ -56,6 +56,8 @@ source_tree() { "$SCRIPTS/build" --source --tarball "$TARBALL" "$@"; }
 # make_patch NAME FILE SED-SCRIPT: a patch of FILE at the end of the series
 make_patch() {
     local old=$BATS_TEST_TMPDIR/libvirt-1.0.0/$2
+    # like git, diff shall end a hunk's first line with the last line that began with a letter
+    # shellcheck disable=SC2016
     {
         printf 'area: change %s\n\nBecause a test needs it.\n\nForwarded: no\n---\n\n' "$2"
         printf 'diff --git a/%s b/%s\n' "$2" "$2"
