@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# shellcheck disable=SC2030,SC2031  # each test is a process of its own, and may set what it likes
 
 load helper
 
@@ -93,7 +95,7 @@ Patch-Name: 0002-two.patch'
     [ "$status" -eq 0 ]
     says 0002-two.patch
     grep -x 'area: another summary' "$PATCHES/0002-two.patch"
-    ! grep Patch-Name "$PATCHES/0002-two.patch"
+    run ! grep Patch-Name "$PATCHES/0002-two.patch"
 }
 
 @test "edits are folded into the patch that is named" {
@@ -167,7 +169,7 @@ Because five is better.'
     run "$SCRIPTS/refresh"
     [ "$status" -eq 0 ]
     [ "$(cat "$PCITOPO_ROOT/src-overlay/src/ours.txt")" = edited ]
-    ! grep ours.txt "$PATCHES"/*.patch
+    run ! grep ours.txt "$PATCHES"/*.patch
 }
 
 @test "golden files that a test wrote are copied back" {
