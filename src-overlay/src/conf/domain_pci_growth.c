@@ -411,12 +411,37 @@ virDomainPCIGrowthReachBus(virDomainPCIAddressSet *addrs,
 }
 
 
+/* Would a controller be added although the user has listed one like it, whose
+ * turn just has not come? */
+static bool
+virDomainPCIGrowthShouldWait(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req)
+{
+    virPCIDeviceAddress addr = { 0 };
+    virDomainPCIChain chain;
+    size_t i;
+
+    if (!addrs->dryRun ||
+        virDomainPCITopologyFindSlot(addrs, req, &addr) ||
+        !virDomainPCIGrowthPlanSlot(addrs, req, &chain))
+        return false;
+
+    for (i = 0; i < chain.nmodels; i++) {
+        if (virDomainPCITopologyHasUnplaced(addrs, chain.models[i], req->controller))
+            return true;
+    }
+
+    return false;
+}
+
+
 /**
  * virDomainPCIGrowthReserveController:
  * @addrs: address set
  * @cont: PCI controller without an address
  *
- * Places @cont on a bus that reaches the root without it.
+ * Places @cont on a bus that reaches the root without it. On a dry run it may
+ * be left for the next one, until the controllers above it have their places.
  *
  * Returns: 0 on success, -1 with an error reported
  */
@@ -430,6 +455,9 @@ virDomainPCIGrowthReserveController(virDomainPCIAddressSet *addrs,
         .function = -1,
         .controller = cont->idx,
     };
+
+    if (virDomainPCIGrowthShouldWait(addrs, &req))
+        return 0;
 
     return virDomainPCIAddressReserveRequest(addrs, &req, &cont->info);
 }

@@ -44,14 +44,17 @@ typedef struct {
     uint32_t empty;     /* slots with no function in use */
     uint32_t shared;    /* slots of aggregating devices with a function left */
     uint32_t movable;   /* slots held only by devices that may still move */
+    bool room;          /* there are empty or shared slots */
 } virDomainPCITopologyBus;
 
 struct _virDomainPCITopology {
     virDomainPCITopologyBus *buses;
     size_t nbuses;
 
-    /* for each connect type the buses that offer it and have room for it */
+    /* for each connect type the buses that offer it and have room for it, and
+     * the number of controllers that need it and have no place yet */
     virBitmap *room[TYPE_LAST + 1];
+    size_t owed[TYPE_LAST + 1];
 };
 
 
@@ -111,14 +114,39 @@ virDomainPCITopologyUpdateRoom(virDomainPCITopology *topology,
                                const virDomainPCIAddressBus *bus,
                                size_t idx)
 {
-    bool room = topology->buses[idx].empty || topology->buses[idx].shared;
+    virDomainPCITopologyBus *topo = &topology->buses[idx];
+    bool room = topo->empty || topo->shared;
     size_t type;
 
+    if (room == topo->room)
+        return;
+
+    topo->room = room;
+
     for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
-        if (room && bus->flags & (1 << type))
+        if (!(bus->flags & (1 << type)))
+            continue;
+
+        if (room)
             virBitmapSetBitExpand(topology->room[type], idx);
         else
             virBitmapClearBitExpand(topology->room[type], idx);
+    }
+}
+
+
+/* Counts the controller of @bus among those that have no place, or no longer */
+static void
+virDomainPCITopologyOwe(virDomainPCITopology *topology,
+                        const virDomainPCIAddressBus *bus,
+                        int change)
+{
+    virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(bus->model);
+    size_t type;
+
+    for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
+        if (plug & (1 << type))
+            topology->owed[type] += change;
     }
 }
 
@@ -151,6 +179,7 @@ virDomainPCITopologyGet(virDomainPCIAddressSet *addrs)
             for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
                 virDomainPCITopologyUpdateSlot(&topology->buses[i], bus, slot);
             virDomainPCITopologyUpdateRoom(topology, bus, i);
+            virDomainPCITopologyOwe(topology, bus, 1);
         }
     }
 
@@ -188,7 +217,11 @@ virDomainPCITopologyConnect(virDomainPCIAddressSet *addrs,
                             size_t bus,
                             size_t parent)
 {
-    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[bus];
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virDomainPCITopologyBus *topo = &topology->buses[bus];
+
+    if (!topo->connected)
+        virDomainPCITopologyOwe(topology, &addrs->buses[bus], -1);
 
     topo->parent = parent;
     topo->connected = true;
@@ -288,26 +321,15 @@ virDomainPCITopologyReachable(virDomainPCIAddressSet *addrs,
 }
 
 
-/**
- * virDomainPCITopologyReachesRoot:
- * @addrs: address set
- * @bus: a bus
- * @without: index of a PCI controller that must not be on the way, or
- *           VIR_DOMAIN_PCI_ENDPOINT
- *
- * A PCI controller may only sit on a bus that would be there without it: QEMU
- * creates devices in the order of its command line, and looks up the parent
- * bus of each.
- *
- * Returns: true if @bus leads to a root bus
- */
-bool
-virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
-                                size_t bus,
-                                int without)
+/* As virDomainPCITopologyReachesRoot(); keeps what it has found out about all
+ * buses in @reached for the next question about the same @without. */
+static bool
+virDomainPCITopologyReaches(virDomainPCIAddressSet *addrs,
+                            size_t bus,
+                            int without,
+                            virBitmap **reached)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    g_autoptr(virBitmap) reached = NULL;
     size_t steps;
     size_t b = bus;
 
@@ -327,8 +349,34 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
     if (steps == addrs->nbuses)
         return false; /* running in circles */
 
-    reached = virDomainPCITopologyReachable(addrs, without);
-    return virBitmapIsBitSet(reached, bus);
+    if (!*reached)
+        *reached = virDomainPCITopologyReachable(addrs, without);
+
+    return virBitmapIsBitSet(*reached, bus);
+}
+
+
+/**
+ * virDomainPCITopologyReachesRoot:
+ * @addrs: address set
+ * @bus: a bus
+ * @without: index of a PCI controller that must not be on the way, or
+ *           VIR_DOMAIN_PCI_ENDPOINT
+ *
+ * A PCI controller may only sit on a bus that would be there without it: QEMU
+ * creates devices in the order of its command line, and looks up the parent
+ * bus of each.
+ *
+ * Returns: true if @bus leads to a root bus
+ */
+bool
+virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
+                                size_t bus,
+                                int without)
+{
+    g_autoptr(virBitmap) reached = NULL;
+
+    return virDomainPCITopologyReaches(addrs, bus, without, &reached);
 }
 
 
@@ -360,6 +408,41 @@ virDomainPCITopologyBusTakes(const virDomainPCIAddressBus *bus,
         return false;
 
     return flags & busFlags & VIR_PCI_CONNECT_TYPES_MASK;
+}
+
+
+/**
+ * virDomainPCITopologyAccepts:
+ * @addrs: address set
+ * @addr: an address
+ * @flags: connect flags of the device that is to have it
+ * @fromConfig: the user wrote the address
+ *
+ * Says quickly, and without a word, what is plainly all right. In case of
+ * doubt virDomainPCIAddressValidate() has to be asked.
+ *
+ * Returns: true if the bus of @addr is there and takes the device
+ */
+bool
+virDomainPCITopologyAccepts(virDomainPCIAddressSet *addrs,
+                            const virPCIDeviceAddress *addr,
+                            virDomainPCIConnectFlags flags,
+                            bool fromConfig)
+{
+    virDomainPCIAddressBus *bus;
+
+    if (addr->domain != 0 || addr->bus >= addrs->nbuses ||
+        addr->function > VIR_PCI_ADDRESS_FUNCTION_LAST)
+        return false;
+
+    bus = &addrs->buses[addr->bus];
+
+    /* the user may put devices on buses that libvirt would not choose */
+    if (fromConfig)
+        flags &= ~VIR_PCI_CONNECT_AUTOASSIGN;
+
+    return addr->slot >= bus->minSlot && addr->slot <= bus->maxSlot &&
+        virDomainPCITopologyBusTakes(bus, addr->bus, flags);
 }
 
 
@@ -515,10 +598,30 @@ virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
 }
 
 
+/* How many devices of a kind that @aggregate can still go into @slots? */
+static size_t
+virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
+                           uint32_t slots,
+                           bool aggregate)
+{
+    size_t places = 0;
+
+    if (!aggregate)
+        return __builtin_popcount(slots);
+
+    for (; slots; slots &= slots - 1) {
+        places += __builtin_popcount(ALL_FUNCTIONS &
+                                     ~bus->slot[__builtin_ctz(slots)].functions);
+    }
+
+    return places;
+}
+
+
 /**
  * virDomainPCITopologyCanHold:
  * @addrs: address set
- * @type: connect type of a PCI controller that might be added
+ * @plug: connect type of a PCI controller that might be added
  * @without: index of a PCI controller that must not be on the way to the root
  *           (because this is about adding a parent for it), or
  *           VIR_DOMAIN_PCI_ENDPOINT
@@ -531,42 +634,34 @@ virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
  */
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
-                            virDomainPCIConnectFlags type,
+                            virDomainPCIConnectFlags plug,
                             int without,
                             bool displace)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    g_autoptr(virBitmap) reached = virDomainPCITopologyReachable(addrs, without);
-    bool aggregate = type & VIR_PCI_CONNECT_AGGREGATE_SLOT;
+    g_autoptr(virBitmap) reached = NULL;
+    bool aggregate = plug & VIR_PCI_CONNECT_AGGREGATE_SLOT;
+    size_t type = __builtin_ctz(plug & VIR_PCI_CONNECT_TYPES_MASK);
+    size_t owed = topology->owed[type];
     size_t places = 0;
-    size_t owed = 0;
     size_t i;
 
-    type &= VIR_PCI_CONNECT_TYPES_MASK;
+    /* the one that is to get a parent is not in the way of its parent */
+    if (without != VIR_DOMAIN_PCI_ENDPOINT &&
+        !topology->buses[without].connected &&
+        virDomainPCIControllerModelToConnectType(addrs->buses[without].model) & (1 << type))
+        owed--;
 
-    for (i = 0; i < addrs->nbuses; i++) {
+    for (i = 0; i < addrs->nbuses && places <= owed; i++) {
         virDomainPCIAddressBus *bus = &addrs->buses[i];
         virDomainPCITopologyBus *topo = &topology->buses[i];
-        uint32_t slots;
+        uint32_t slots = topo->empty |
+            (aggregate ? topo->shared : 0) |
+            (displace ? topo->movable : 0);
 
-        if ((int)i != without && !topo->connected &&
-            type & virDomainPCIControllerModelToConnectType(bus->model))
-            owed++;
-
-        if (!(type & bus->flags) || !virBitmapIsBitSet(reached, i))
-            continue;
-
-        slots = topo->empty | (displace ? topo->movable : 0);
-
-        if (!aggregate) {
-            places += __builtin_popcount(slots);
-            continue;
-        }
-
-        for (slots |= topo->shared; slots; slots &= slots - 1) {
-            places += __builtin_popcount(ALL_FUNCTIONS &
-                                         ~bus->slot[__builtin_ctz(slots)].functions);
-        }
+        if (slots && bus->flags & (1 << type) &&
+            virDomainPCITopologyReaches(addrs, i, without, &reached))
+            places += virDomainPCITopologyPlaces(bus, slots, aggregate);
     }
 
     return places > owed;
@@ -633,6 +728,32 @@ virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
 
 
 /**
+ * virDomainPCITopologyHasUnplaced:
+ * @addrs: address set
+ * @model: model of PCI controllers
+ * @except: index of one that does not count
+ *
+ * Returns: true if a controller of @model has no place yet
+ */
+bool
+virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
+                                virDomainControllerModelPCI model,
+                                int except)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t i;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        if ((int)i != except && addrs->buses[i].model == model &&
+            !topology->buses[i].connected)
+            return true;
+    }
+
+    return false;
+}
+
+
+/**
  * virDomainPCITopologyModelOffers:
  * @model: model of a PCI controller
  * @flags: what a device needs
@@ -664,6 +785,101 @@ virDomainPCITopologyModelMultiplies(virDomainControllerModelPCI model)
 
     return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
         bus.maxSlot > bus.minSlot;
+}
+
+
+/* The slots that have more than one function, one mask per bus of domain 0 */
+typedef struct {
+    uint32_t slots[VIR_DOMAIN_PCI_BUSES_MAX];
+} virDomainPCIMultifunction;
+
+
+static bool
+virDomainPCITopologyIsOnBus(const virDomainDeviceInfo *info)
+{
+    return info && info->type == VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI &&
+        info->addr.pci.domain == 0 &&
+        info->addr.pci.bus < VIR_DOMAIN_PCI_BUSES_MAX &&
+        info->addr.pci.slot <= VIR_PCI_ADDRESS_SLOT_LAST;
+}
+
+
+static int
+virDomainPCITopologyCollectMulti(virDomainDef *def G_GNUC_UNUSED,
+                                 virDomainDeviceDef *dev G_GNUC_UNUSED,
+                                 virDomainDeviceInfo *info,
+                                 void *opaque)
+{
+    virDomainPCIMultifunction *multi = opaque;
+
+    if (virDomainPCITopologyIsOnBus(info) && info->addr.pci.function != 0)
+        multi->slots[info->addr.pci.bus] |= 1U << info->addr.pci.slot;
+
+    return 0;
+}
+
+
+static int
+virDomainPCITopologyMarkMulti(virDomainDef *def G_GNUC_UNUSED,
+                              virDomainDeviceDef *dev G_GNUC_UNUSED,
+                              virDomainDeviceInfo *info,
+                              void *opaque)
+{
+    virDomainPCIMultifunction *multi = opaque;
+    uint32_t *slots;
+
+    if (!virDomainPCITopologyIsOnBus(info) || info->addr.pci.function != 0)
+        return 0;
+
+    slots = &multi->slots[info->addr.pci.bus];
+
+    if (!(*slots & (1U << info->addr.pci.slot)))
+        return 0;
+
+    /* the first device of the slot counts, and what the user says */
+    *slots &= ~(1U << info->addr.pci.slot);
+    if (info->addr.pci.multi == VIR_TRISTATE_SWITCH_ABSENT)
+        info->addr.pci.multi = VIR_TRISTATE_SWITCH_ON;
+
+    return 0;
+}
+
+
+/**
+ * virDomainPCITopologySetAllMulti:
+ * @def: domain definition whose devices have their addresses
+ *
+ * Sets multifunction for the device at function 0 of each slot of which other
+ * functions are in use too, unless the user has set it off.
+ */
+void
+virDomainPCITopologySetAllMulti(virDomainDef *def)
+{
+    g_autofree virDomainPCIMultifunction *multi = g_new0(virDomainPCIMultifunction, 1);
+
+    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCITopologyCollectMulti, multi));
+    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCITopologyMarkMulti, multi));
+}
+
+
+/**
+ * virDomainPCITopologyControllerIndexes:
+ * @def: domain definition
+ *
+ * Returns: the indexes of its PCI controllers, to be freed by the caller
+ */
+virBitmap *
+virDomainPCITopologyControllerIndexes(const virDomainDef *def)
+{
+    virBitmap *indexes = virBitmapNew(0);
+    size_t i;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        if (def->controllers[i]->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+            virBitmapSetBitExpand(indexes, def->controllers[i]->idx);
+    }
+
+    return indexes;
 }
 
 

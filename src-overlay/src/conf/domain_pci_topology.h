@@ -64,12 +64,23 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
     ATTRIBUTE_NONNULL(1);
 
 bool
+virDomainPCITopologyAccepts(virDomainPCIAddressSet *addrs,
+                            const virPCIDeviceAddress *addr,
+                            virDomainPCIConnectFlags flags,
+                            bool fromConfig)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+virBitmap *
+virDomainPCITopologyControllerIndexes(const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
+bool
 virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
     ATTRIBUTE_NONNULL(1);
 
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
-                            virDomainPCIConnectFlags type,
+                            virDomainPCIConnectFlags plug,
                             int without,
                             bool displace)
     ATTRIBUTE_NONNULL(1);
@@ -93,11 +104,21 @@ virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
     ATTRIBUTE_NONNULL(1);
 
 bool
+virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
+                                virDomainControllerModelPCI model,
+                                int except)
+    ATTRIBUTE_NONNULL(1);
+
+bool
 virDomainPCITopologyModelOffers(virDomainControllerModelPCI model,
                                 virDomainPCIConnectFlags flags);
 
 bool
 virDomainPCITopologyModelMultiplies(virDomainControllerModelPCI model);
+
+void
+virDomainPCITopologySetAllMulti(virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
 
 virDomainControllerDef **
 virDomainPCITopologyOrderControllers(const virDomainDef *def)
