@@ -1,0 +1,495 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests on real QEMU: their XML, the drivers that run them, and where QEMU says the devices are."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+
+from embedded import Gone, Virsh, builds, make_root, probe
+from tap import Tap
+from topology import number
+
+BUILD = builds()[0]
+LONG = os.environ.get('PCITOPO_LONG') == '1'
+PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
+
+
+class Broken(Exception):
+    """Something that a test needs did not work; the text says what."""
+
+
+# -- machines and their guests ------------------------------------------------------------------
+
+class Machine:
+    def __init__(self, name, arch, machine, acpi, label, express, features=''):
+        self.name, self.arch, self.machine, self.acpi = name, arch, machine, acpi
+        self.label, self.express, self.features = label, express, features
+        self.emulator = shutil.which(f'qemu-system-{arch}')
+
+    def __str__(self):
+        return self.label
+
+    def domain(self, name, devices='', prefs=(), plain=True, memory=64, features=''):
+        """XML of a domain. If PLAIN, libvirt adds no device that would take a slot."""
+        features += self.features + ('<acpi/>' if self.acpi else '')
+        none = ("<controller type='usb' model='none'/><memballoon model='none'/>"
+                "<video><model type='none'/></video>") if plain else ''
+        return (f"<domain type='qemu'>\n<name>{name}</name>\n<memory unit='MiB'>{memory}</memory>\n"
+                f"<os><type arch='{self.arch}' machine='{self.machine}'>hvm</type></os>\n"
+                f'<features>{features}</features>\n{preferences(prefs)}'
+                f'<devices>\n<emulator>{self.emulator}</emulator>\n{none}\n{devices}\n</devices>\n</domain>\n')
+
+
+def preferences(prefs):
+    if not prefs:
+        return ''
+    return '<preferences>' + ''.join(f"<preference name='{name}' value='{value}'/>" for name, value in dict(prefs).items()) + '</preferences>\n'
+
+
+Q35 = Machine('q35', 'x86_64', 'q35', True, 'q35 × ACPI', True)
+Q35_NO_ACPI = Machine('q35', 'x86_64', 'q35', False, 'q35 × no ACPI', True)
+PC = Machine('pc', 'x86_64', 'pc', True, 'pc × ACPI', False)
+PC_NO_ACPI = Machine('pc', 'x86_64', 'pc', False, 'pc × no ACPI', False)
+# ACPI needs UEFI there
+VIRT = Machine('virt', 'aarch64', 'virt', False, 'aarch64 virt × no ACPI', True)
+PSERIES = Machine('pseries', 'ppc64', 'pseries', False, 'pseries × no ACPI', False)
+MACHINES = (Q35, Q35_NO_ACPI, PC, PC_NO_ACPI, VIRT, PSERIES)
+
+
+def address(bus=None, slot=0, function=0, hints=''):
+    where = '' if bus is None else f" domain='0x0000' bus='{bus:#04x}' slot='{slot:#04x}' function='{function:#x}'"
+    return f"<address type='pci'{where}{' ' + hints if hints else ''}/>"
+
+
+def alias(name):
+    return f"<alias name='ua-{name}'/>" if name is not None else ''
+
+
+def rng(name=None, place=''):
+    return f"<rng model='virtio'><backend model='random'>/dev/urandom</backend>{alias(name)}{place}</rng>\n"
+
+
+def nic(name=None, model='virtio', place='', mac=None):
+    given = f"<mac address='52:54:00:00:{mac >> 8:02x}:{mac & 255:02x}'/>" if mac is not None else ''
+    return f"<interface type='user'>{given}<model type='{model}'/>{alias(name)}{place}</interface>\n"
+
+
+def pci(model, index=None, place='', target=''):
+    given = '' if index is None else f" index='{index}'"
+    return f"<controller type='pci' model='{model}'{given}>{target}{place}</controller>\n"
+
+
+def disk(path, name=None):
+    return (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>"
+            f"<target dev='vda' bus='virtio'/>{alias(name)}</disk>\n")
+
+
+# -- counting slots in XML, without asking libvirt -----------------------------------------------
+
+def occupied(guest):
+    """bus -> slots in which something sits"""
+    taken = {}
+    for _, bus, slot, _ in guest.pci_addresses().values():
+        taken.setdefault(bus, set()).add(slot)
+    return taken
+
+
+def hotplug_off(controller):
+    target = controller.find('target')
+    return target is not None and target.get('hotplug') == 'off'
+
+
+def free_express(guest):
+    taken = occupied(guest)
+    return sum(1 for index, controller in guest.controllers.items()
+               if controller.get('model') in PORTS and not hotplug_off(controller) and index not in taken)
+
+
+def free_conventional(guest, machine):
+    """Free slots that can hotplug: of bridges 1-31, of the root of pc with ACPI 2-31 (1 is the
+    chipset), of each root of pseries 1-31"""
+    taken = occupied(guest)
+    total = 0
+    for index, controller in guest.controllers.items():
+        model, slots = controller.get('model'), set()
+        if hotplug_off(controller):
+            continue
+        if model in ('pci-bridge', 'pcie-to-pci-bridge'):
+            slots = set(range(1, 32))
+        elif model == 'pci-root' and machine.name == 'pseries':
+            slots = set(range(1, 32))
+        elif model == 'pci-root' and machine.acpi:
+            slots = set(range(2, 32))
+        total += len(slots - taken.get(index, set()))
+    return total
+
+
+def models(guest):
+    """How many PCI controllers there are of each model"""
+    count = {}
+    for controller in guest.controllers.values():
+        count[controller.get('model')] = count.get(controller.get('model'), 0) + 1
+    return count
+
+
+def free(guest, preference, machine):
+    return free_express(guest) if preference == 'pcieHotplugSlots' else free_conventional(guest, machine)
+
+
+# -- where devices are ---------------------------------------------------------------------------
+
+def xml_places(text):
+    """alias -> path of a device of a running guest: the name of the root bus, then (slot, function)
+    of each bridge on the way and of the device"""
+    devices = [device for device in ET.fromstring(text).find('devices') if device.tag != 'emulator']
+    controllers = {number(device.get('index')): device for device in devices
+                   if device.tag == 'controller' and device.get('type') == 'pci'}
+
+    def place(device):
+        where = device.find('address')
+        if where is None or where.get('type') != 'pci' or where.get('slot') is None:
+            return None
+        return path(number(where.get('bus'))) + ((number(where.get('slot')), number(where.get('function'))),)
+
+    def path(index):
+        controller = controllers[index]
+        name = controller.find('alias').get('name')
+        if controller.get('model') == 'pci-root' and index:
+            return (f'{name}.0',)
+        if controller.get('model') in ('pci-root', 'pcie-root', 'pci-expander-bus', 'pcie-expander-bus'):
+            return (name,)
+        return place(controller)
+
+    places = {device.find('alias').get('name'): place(device) for device in devices if device.find('alias') is not None}
+    return {name: where for name, where in places.items() if where}
+
+
+def qemu_places(tree):
+    """From what "info qtree" prints: (id -> path as above, all paths)"""
+    named, every, stack, device = {}, set(), [], None
+    for line in tree.replace('\r', '').split('\n'):
+        depth = len(line) - len(line.lstrip())
+        text = line.strip()
+        if not text:
+            continue
+        while stack and depth <= stack[-1]['depth']:
+            stack.pop()
+        if text.startswith('bus: '):
+            stack.append({'depth': depth, 'bus': text[5:], 'type': None})
+        elif text.startswith('dev: '):
+            device = {'depth': depth, 'id': re.search(r'id "(.*)"', text)[1], 'place': None}
+            stack.append(device)
+        elif text.startswith('type ') and stack and 'bus' in stack[-1]:
+            stack[-1]['type'] = text[5:]
+        elif (where := re.fullmatch(r'addr = ([0-9a-f]+)\.([0-9a-f])', text)) and stack and 'id' in stack[-1]:
+            buses = [entry for entry in stack if 'bus' in entry]
+            if not buses or buses[-1]['type'] not in ('PCI', 'PCIE'):
+                continue
+            stack[-1]['place'] = (int(where[1], 16), int(where[2], 16))
+            chain = [entry['place'] for entry in stack if entry.get('place')]
+            above = stack[:next(i for i, entry in enumerate(stack) if entry.get('place'))]
+            path = (above[-1]['bus'], *chain)
+            every.add(path)
+            if stack[-1]['id']:
+                named[stack[-1]['id']] = path
+    return named, every
+
+
+def show(path):
+    return ' / '.join(str(step) if isinstance(step, str) else f'{step[0]:02x}.{step[1]:x}' for step in path)
+
+
+def misplaced(text, tree):
+    """Devices that QEMU has elsewhere than the XML says, or that only one of both knows."""
+    wanted = xml_places(text)
+    named, every = qemu_places(tree)
+    faults = []
+    for name, path in wanted.items():
+        if name in named and named[name] != path:
+            faults.append(f'{name} should be at {show(path)}, QEMU has it at {show(named[name])}')
+        elif name not in named and path not in every:
+            faults.append(f'{name} should be at {show(path)}, QEMU has nothing there')
+    faults += [f'QEMU has {name} at {show(path)}, and the XML does not say so'
+               for name, path in named.items() if name not in wanted]
+    return faults or ([] if wanted else ['the XML has no PCI device at all'])
+
+
+def query_pci_paths(reply):
+    """Paths, without the name of the root bus, of all that query-pci shows on the first root"""
+    paths = set()
+
+    def walk(devices, above):
+        for device in devices:
+            path = above + ((device['slot'], device['function']),)
+            paths.add(path)
+            walk(device.get('pci_bridge', {}).get('devices', []), path)
+
+    walk(json.loads(reply)['return'][0]['devices'], ())
+    return paths
+
+
+# -- drivers and the guests they run -------------------------------------------------------------
+
+class Lab:
+    """The driver inside virsh, with its own root and guests, which go when the lab does."""
+
+    def __init__(self, directory, cache, patience=120):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix='g', dir=directory))
+        self.root.rmdir()
+        make_root(self.root, cache)
+        self.virsh = Virsh(BUILD, self.root, patience)
+
+    def run(self, command):
+        return self.virsh.run(command)
+
+    def must(self, command):
+        ok, text = self.run(command)
+        if not ok:
+            raise Broken(f'{command}: {text.strip()}')
+        return text
+
+    def file(self, xml, name='d.xml'):
+        return self.virsh.write(xml, name)
+
+    def define(self, name, xml):
+        self.must(f'define {self.file(xml)}')
+        return self.dump(name)
+
+    def dump(self, name, live=False):
+        return self.must(f'dumpxml {name}' + ('' if live else ' --inactive'))
+
+    def attach(self, name, xml, how):
+        return self.run(f'attach-device {name} {self.file(xml)} {how}')
+
+    def hmp(self, name, command):
+        return self.must(f'qemu-monitor-command {name} --hmp "{command}"')
+
+    def qmp(self, name, command):
+        text = self.must(f"qemu-monitor-command {name} '{{\"execute\":\"{command}\"}}'")
+        return text[text.index('{"return"'):text.rindex('}') + 1]
+
+    def misplaced(self, name):
+        return misplaced(self.dump(name, live=True), self.hmp(name, 'info qtree'))
+
+    def query_pci(self, name, patience=60):
+        """Faults: query-pci shows the topology of the XML, once the firmware has given the bridges
+        their bus numbers. What the XML has not is part of the chipset."""
+        wanted = {path[1:] for path in xml_places(self.dump(name, live=True)).values()}
+        end = time.monotonic() + patience
+        while True:
+            shown = query_pci_paths(self.qmp(name, 'query-pci'))
+            faults = [f'query-pci has nothing at {show(path)}' for path in sorted(wanted - shown)]
+            faults += [f'query-pci has something at {show(path)}' for path in sorted(shown - wanted) if len(path) > 1]
+            if not faults or time.monotonic() > end:
+                return faults
+            time.sleep(0.3)
+
+    def wait_for(self, name, state, patience=30):
+        end = time.monotonic() + patience
+        while True:
+            ok, text = self.run(f'domstate {name}')
+            if ok and text.strip() == state:
+                return
+            if time.monotonic() > end:
+                raise Broken(f'{name} is not {state} but {text.strip()}')
+            time.sleep(0.1)
+
+    def reopen(self, running=(), state='paused'):
+        """End the driver and start it again, while guests go on."""
+        self.virsh.close()
+        for name in running:
+            self.wait_for(name, state)
+
+    def definition(self, name):
+        """The definition as it is on disk"""
+        return self.root / 'etc' / 'qemu' / f'{name}.xml'
+
+    def pid_files(self):
+        return self.root.glob('run/qemu/*.pid')
+
+    def close(self):
+        self.virsh.close()
+        for path in list(self.pid_files()):
+            if path.name != 'driver.pid':
+                kill_guest(path, self.root)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def kill_guest(pid_file, root):
+    """Kill the QEMU of a pid file, if it is one that runs from ROOT."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(pid_file.read_text())
+        command = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+        if b'qemu-system' in command and str(root).encode() in command:
+            os.kill(pid, signal.SIGKILL)
+
+
+class SessionVirsh(Virsh):
+    """virsh that talks to a session daemon"""
+
+    def __init__(self, build, root, patience, uri):
+        super().__init__(build, root, patience)
+        self.uri = uri
+
+    def start(self):
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_'))}
+        environment.update(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log')
+        self.process = subprocess.Popen(
+            [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', self.uri],
+            cwd=self.root / 'work', env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
+        self.read('start')
+
+
+class Daemon(Lab):
+    """A virtqemud with directories of its own. A session daemon must not be root: if we are, it is
+    somebody else in a user namespace."""
+
+    def __init__(self, directory, cache, number, patience=120):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix='s', dir=directory))
+        for part in ('run', 'cache/libvirt/qemu', 'config/libvirt', 'data', 'work'):
+            (self.root / part).mkdir(parents=True)
+        shutil.copytree(cache / 'qemu' / 'capabilities', self.root / 'cache/libvirt/qemu/cache/capabilities')
+        (self.root / 'config/libvirt/qemu.conf').write_text(
+            'stdio_handler = "file"\nsecurity_driver = "none"\nnamespaces = []\ncgroup_controllers = []\n')
+        # two daemons of one host can only migrate to each other if they do not know that
+        (self.root / 'virtqemud.conf').write_text(
+            f'host_uuid = "00000000-0000-4000-8000-{number:012}"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n'
+            f'log_outputs = "3:file:{self.root}/virtqemud.log"\n')
+        self.socket = self.root / 'run/libvirt/virtqemud-sock'
+        self.uri = f'qemu+unix:///session?socket={self.socket}'
+        self.virsh = SessionVirsh(BUILD, self.root, patience, self.uri)
+        self.process = None
+        self.start()
+
+    @staticmethod
+    def missing():
+        """Why there can be no daemon here, or None"""
+        if not (BUILD / 'src' / 'virtqemud').exists():
+            return 'the build has no virtqemud'
+        if os.geteuid() == 0 and subprocess.run(Daemon.disguise() + ['true'], stderr=subprocess.DEVNULL).returncode:
+            return 'no user namespaces'
+        return None
+
+    @staticmethod
+    def disguise():
+        return ['unshare', '--user', '--map-user=1000', '--map-group=1000'] if os.geteuid() == 0 else []
+
+    def start(self):
+        environment = {key: value for key, value in os.environ.items()
+                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_', 'XDG_', 'DBUS_'))}
+        environment.update(LC_ALL='C', HOME=str(self.root), XDG_RUNTIME_DIR=f'{self.root}/run',
+                           XDG_CACHE_HOME=f'{self.root}/cache', XDG_CONFIG_HOME=f'{self.root}/config',
+                           XDG_DATA_HOME=f'{self.root}/data')
+        with open(self.root / 'virtqemud.out', 'a') as output:
+            self.process = subprocess.Popen(
+                self.disguise() + [BUILD / 'run', BUILD / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
+                                   '--pid-file', self.root / 'virtqemud.pid'],
+                cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True)
+        end = time.monotonic() + 30
+        while not self.answers():
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise Broken('virtqemud does not start: ' + (self.root / 'virtqemud.out').read_text()[-500:])
+            time.sleep(0.2)
+
+    def answers(self):
+        """Whether virsh reaches the daemon. One that was killed leaves its socket behind."""
+        try:
+            return self.socket.exists() and self.run('uri')[0]
+        except Gone:
+            return False
+
+    def stop(self, how=signal.SIGTERM):
+        self.virsh.close()
+        if self.process and self.process.poll() is None:
+            # its own session, so this reaches nobody else; its guests have sessions of their own
+            os.killpg(self.process.pid, how)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def restart(self, how, running=()):
+        self.stop(how)
+        self.start()
+        for name in running:
+            self.wait_for(name, 'paused')
+
+    def definition(self, name):
+        return self.root / 'config/libvirt/qemu' / f'{name}.xml'
+
+    def pid_files(self):
+        return self.root.glob('run/libvirt/qemu/run/*.pid')
+
+    def close(self):
+        self.stop()
+        super().close()
+
+
+# -- test points ---------------------------------------------------------------------------------
+
+class Bench:
+    """What all scenarios share: the test points and a directory for the labs."""
+
+    def __init__(self):
+        self.tap = Tap()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='pcitopo-'))
+        self.cache = None
+        self.labs = []
+
+    def prepare(self):
+        rows = {machine.emulator: (machine.arch, machine.machine, machine.emulator) for machine in MACHINES if machine.emulator}
+        self.cache = probe(BUILD, self.directory / 'probe', list(rows.values()))
+
+    def have(self, machine, what):
+        """Whether there is an emulator for MACHINE; a point is skipped otherwise."""
+        if not machine.emulator:
+            self.tap.skip(f'{what}: {machine}', f'no qemu-system-{machine.arch}')
+        return bool(machine.emulator)
+
+    @contextlib.contextmanager
+    def lab(self, **options):
+        lab = Lab(self.directory, self.cache, **options)
+        self.labs.append(lab)
+        try:
+            yield lab
+        finally:
+            lab.close()
+
+    @contextlib.contextmanager
+    def daemon(self, number):
+        daemon = Daemon(self.directory, self.cache, number)
+        try:
+            yield daemon
+        finally:
+            daemon.close()
+
+    @contextlib.contextmanager
+    def point(self, part, machine, promise):
+        """A test point. What is appended to the list it yields are faults, and so is an exception."""
+        faults = []
+        start = time.monotonic()
+        try:
+            yield faults
+        except (Broken, Gone) as fault:
+            faults.append(fault)
+        except Exception as fault:
+            faults.append(f'{type(fault).__name__}: {fault} in line {sys.exc_info()[2].tb_next.tb_lineno}')
+        self.tap.point(f'{part}: {machine} × {promise} → {"broken" if faults else "kept"}', faults)
+        self.tap.note(f"{time.monotonic() - start:.1f} s")
+        sys.stdout.flush()
+
+    def close(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
