@@ -131,8 +131,8 @@ virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
                             const virDomainPCISlotRequest *req,
                             size_t i)
 {
-    if (req->hints && req->hints->hasConnection) {
-        virDomainControllerModelPCI model = req->hints->connection;
+    if (req->info && req->info->pciHints.hasConnection) {
+        virDomainControllerModelPCI model = req->info->pciHints.connection;
 
         if (i == 0 &&
             (virDomainPCIGrowthMayAdd(rules, model) || rules->rootBridge == model))
@@ -536,16 +536,27 @@ virDomainPCIGrowthReserveSpare(virDomainPCIAddressSet *addrs,
 }
 
 
-/* What @flags ask for, in the words of the domain XML documentation */
-static const char *
-virDomainPCIGrowthNeed(virDomainPCIConnectFlags flags)
+/**
+ * virDomainPCIGrowthKeepSwitch:
+ * @addrs: address set, at the end of a dry run
+ * @cont: PCI controller that was added for one of its buses
+ *
+ * A switch keeps the port that was added for it. If it were given the lowest
+ * free port like other controllers, it could sit on a downstream port of
+ * another switch, and its own port would be left over.
+ */
+void
+virDomainPCIGrowthKeepSwitch(virDomainPCIAddressSet *addrs,
+                             virDomainControllerDef *cont)
 {
-    if (flags & VIR_PCI_CONNECT_INTEGRATED)
-        return N_("a free slot on bus 0");
-    if (flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)
-        return N_("a free PCI Express slot");
+    size_t parent;
 
-    return N_("a free conventional PCI slot");
+    if (cont->model != VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
+        !virDomainPCITopologyGetParent(addrs, cont->idx, &parent))
+        return;
+
+    cont->info.type = VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
+    cont->info.addr.pci.bus = parent;
 }
 
 
@@ -561,7 +572,9 @@ void
 virDomainPCIGrowthReportRefusal(virDomainPCIAddressSet *addrs,
                                 const virDomainPCISlotRequest *req)
 {
-    const char *need = _(virDomainPCIGrowthNeed(req->flags));
+    g_autofree char *name = virDomainPCITopologyDeviceName(addrs, req->info);
+    const char *kind = req->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE ?
+        _("PCI Express") : _("conventional PCI");
 
     if (req->controller != VIR_DOMAIN_PCI_ENDPOINT) {
         virDomainControllerModelPCI model = addrs->buses[req->controller].model;
@@ -569,13 +582,22 @@ virDomainPCIGrowthReportRefusal(virDomainPCIAddressSet *addrs,
         virReportError(VIR_ERR_INTERNAL_ERROR,
                        _("a PCI slot is needed to connect a PCI controller model='%1$s', but none is available, and it cannot be automatically added"),
                        virDomainControllerModelPCITypeToString(model));
+    } else if (req->info && req->info->pciHints.hasConnection) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("No more available PCI slots: %1$s asks for preferredConnection='%2$s', but no such PCI controller has a free slot and none can be added"),
+                       name,
+                       virDomainControllerModelPCITypeToString(req->info->pciHints.connection));
+    } else if (req->flags & VIR_PCI_CONNECT_INTEGRATED) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("No more available PCI slots: %1$s must be on the root bus, because it is integrated or not hotpluggable, but the root bus is full"),
+                       name);
     } else if (addrs->nbuses >= VIR_DOMAIN_PCI_BUSES_MAX) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: a device needs %1$s, and the guest has all %2$d PCI buses that are possible"),
-                       need, VIR_DOMAIN_PCI_BUSES_MAX);
+                       _("No more available PCI slots: %1$s needs a free %2$s slot, and the guest has all %3$d PCI buses that are possible"),
+                       name, kind, VIR_DOMAIN_PCI_BUSES_MAX);
     } else {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: a device needs %1$s, and no PCI controller that has one can be added"),
-                       need);
+                       _("No more available PCI slots: %1$s needs a free %2$s slot, and no PCI controller that has one can be added"),
+                       name, kind);
     }
 }

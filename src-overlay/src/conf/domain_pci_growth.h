@@ -90,6 +90,11 @@ virDomainPCIGrowthReserveSpare(virDomainPCIAddressSet *addrs,
     ATTRIBUTE_NONNULL(1);
 
 void
+virDomainPCIGrowthKeepSwitch(virDomainPCIAddressSet *addrs,
+                             virDomainControllerDef *cont)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+void
 virDomainPCIGrowthReportRefusal(virDomainPCIAddressSet *addrs,
                                 const virDomainPCISlotRequest *req)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

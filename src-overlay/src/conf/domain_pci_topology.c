@@ -48,6 +48,8 @@ typedef struct {
 } virDomainPCITopologyBus;
 
 struct _virDomainPCITopology {
+    virDomainDef *def; /* on a dry run: the definition, to name its devices */
+
     virDomainPCITopologyBus *buses;
     size_t nbuses;
 
@@ -229,6 +231,26 @@ virDomainPCITopologyConnect(virDomainPCIAddressSet *addrs,
 
 
 /**
+ * virDomainPCITopologyGetParent:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ * @parent: filled with the bus on which that controller sits
+ *
+ * Returns: true if the controller has a place
+ */
+bool
+virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
+                              size_t bus,
+                              size_t *parent)
+{
+    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[bus];
+
+    *parent = topo->parent;
+    return topo->connected;
+}
+
+
+/**
  * virDomainPCITopologyConnectAll:
  * @addrs: address set that has a bus for each PCI controller of @def
  * @def: domain definition
@@ -240,6 +262,9 @@ virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
                                virDomainDef *def)
 {
     size_t i;
+
+    if (addrs->dryRun)
+        virDomainPCITopologyGet(addrs)->def = def;
 
     for (i = 0; i < def->ncontrollers; i++) {
         virDomainControllerDef *cont = def->controllers[i];
@@ -554,8 +579,8 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
              b = virDomainPCITopologyNextBus(topology, req->flags, b)) {
             virDomainPCIAddressBus *bus = &addrs->buses[b];
 
-            if (req->hints && req->hints->hasConnection &&
-                (int)bus->model != req->hints->connection)
+            if (req->info && req->info->pciHints.hasConnection &&
+                (int)bus->model != req->info->pciHints.connection)
                 continue;
 
             if (!virDomainPCITopologyBusTakes(bus, b, req->flags) ||
@@ -724,6 +749,82 @@ virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
     }
 
     return count;
+}
+
+
+/**
+ * virDomainPCIDeviceName:
+ * @dev: a device, which may have no alias yet
+ *
+ * Returns: what a person would call it, to be freed by the caller
+ */
+char *
+virDomainPCIDeviceName(const virDomainDeviceDef *dev)
+{
+    const char *type = virDomainDeviceTypeToString(dev->type);
+    char mac[VIR_MAC_STRING_BUFLEN];
+
+    switch (dev->type) {
+    case VIR_DOMAIN_DEVICE_DISK:
+        return g_strdup_printf("%s '%s'", type, dev->data.disk->dst);
+
+    case VIR_DOMAIN_DEVICE_NET:
+        return g_strdup_printf("interface '%s'",
+                               virMacAddrFormat(&dev->data.net->mac, mac));
+
+    case VIR_DOMAIN_DEVICE_CONTROLLER:
+        return g_strdup_printf("%s type='%s' index='%d'", type,
+                               virDomainControllerTypeToString(dev->data.controller->type),
+                               dev->data.controller->idx);
+
+    default:
+        return g_strdup(type);
+    }
+}
+
+
+typedef struct {
+    const virDomainDeviceInfo *info;
+    char *name;
+} virDomainPCITopologyNamed;
+
+
+static int
+virDomainPCITopologyDeviceNameIter(virDomainDef *def G_GNUC_UNUSED,
+                                   virDomainDeviceDef *dev,
+                                   virDomainDeviceInfo *info,
+                                   void *opaque)
+{
+    virDomainPCITopologyNamed *named = opaque;
+
+    if (info != named->info)
+        return 0;
+
+    named->name = virDomainPCIDeviceName(dev);
+    return -1; /* found, no error */
+}
+
+
+/**
+ * virDomainPCITopologyDeviceName:
+ * @addrs: address set, on a dry run
+ * @info: info of a device of the definition, or NULL
+ *
+ * Returns: what a person would call the device, to be freed by the caller
+ */
+char *
+virDomainPCITopologyDeviceName(virDomainPCIAddressSet *addrs,
+                               const virDomainDeviceInfo *info)
+{
+    virDomainPCITopologyNamed named = { .info = info };
+
+    if (info && addrs->topology && addrs->topology->def) {
+        ignore_value(virDomainDeviceInfoIterate(addrs->topology->def,
+                                                virDomainPCITopologyDeviceNameIter,
+                                                &named));
+    }
+
+    return named.name ? named.name : g_strdup(_("a device"));
 }
 
 

@@ -22,7 +22,8 @@ struct _virDomainPCISlotRequest {
     int function;    /* -1: any */
     int controller;  /* index of the PCI controller that wants the slot,
                       * or VIR_DOMAIN_PCI_ENDPOINT */
-    const virDomainPCIHints *hints; /* what the user asks; may be NULL */
+    const virDomainDeviceInfo *info; /* of the device, with what the user asks
+                                      * for it; may be NULL */
 };
 
 void
@@ -51,6 +52,12 @@ virDomainPCITopologyConnect(virDomainPCIAddressSet *addrs,
                             size_t bus,
                             size_t parent)
     ATTRIBUTE_NONNULL(1);
+
+bool
+virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
+                              size_t bus,
+                              size_t *parent)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
 
 void
 virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
@@ -103,6 +110,11 @@ virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
                                virDomainControllerModelPCI model)
     ATTRIBUTE_NONNULL(1);
 
+char *
+virDomainPCITopologyDeviceName(virDomainPCIAddressSet *addrs,
+                               const virDomainDeviceInfo *info)
+    ATTRIBUTE_NONNULL(1);
+
 bool
 virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
                                 virDomainControllerModelPCI model,
@@ -118,6 +130,10 @@ virDomainPCITopologyModelMultiplies(virDomainControllerModelPCI model);
 
 void
 virDomainPCITopologySetAllMulti(virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
+char *
+virDomainPCIDeviceName(const virDomainDeviceDef *dev)
     ATTRIBUTE_NONNULL(1);
 
 virDomainControllerDef **

@@ -193,37 +193,11 @@ qemuPCIPromiseCheck(const qemuPCIPromise *promise)
 }
 
 
-/* What a person would call the device. It may have no alias yet. */
-static char *
-qemuPCIDeviceName(const virDomainDeviceDef *dev)
-{
-    const char *type = virDomainDeviceTypeToString(dev->type);
-    char mac[VIR_MAC_STRING_BUFLEN];
-
-    switch (dev->type) {
-    case VIR_DOMAIN_DEVICE_DISK:
-        return g_strdup_printf("%s '%s'", type, dev->data.disk->dst);
-
-    case VIR_DOMAIN_DEVICE_NET:
-        return g_strdup_printf("interface '%s'",
-                               virMacAddrFormat(&dev->data.net->mac, mac));
-
-    case VIR_DOMAIN_DEVICE_CONTROLLER:
-        return g_strdup_printf("%s type='%s' index='%d'", type,
-                               virDomainControllerTypeToString(dev->data.controller->type),
-                               dev->data.controller->idx);
-
-    default:
-        return g_strdup(type);
-    }
-}
-
-
 static int
 qemuPCIHintsRefuse(const virDomainDeviceDef *dev,
                    const char *reason)
 {
-    g_autofree char *name = qemuPCIDeviceName(dev);
+    g_autofree char *name = virDomainPCIDeviceName(dev);
 
     virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                    _("unsupported <address> of %1$s: %2$s"), name, reason);
@@ -371,38 +345,59 @@ qemuPCIHintsCheck(virDomainDef *def,
 }
 
 
+/* Does an address on @busNr contradict the hints beside it? */
+static const char *
+qemuPCIHintsPlaceContradiction(const virDomainPCIHints *hints,
+                               const virDomainPCIAddressBus *bus,
+                               size_t busNr)
+{
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        !(bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return _("hotpluggable='yes', but the bus of the address does not support hotplug");
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO && busNr != 0)
+        return _("hotpluggable='no', but the address is not on the root bus");
+
+    if ((hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)) ||
+        (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)))
+        return _("the bus of the address contradicts 'busHint'");
+
+    if (hints->hasConnection && (int)bus->model != hints->connection)
+        return _("the bus of the address contradicts 'preferredConnection'");
+
+    return NULL;
+}
+
+
+static int
+qemuPCIHintsCheckPlace(const virDomainDeviceDef *dev,
+                       const virDomainDeviceInfo *info,
+                       virDomainPCIAddressSet *addrs)
+{
+    size_t busNr = info->addr.pci.bus;
+    const char *reason;
+
+    if (!virDomainPCIHintsGiven(&info->pciHints) ||
+        !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
+        return 0;
+
+    if ((reason = qemuPCIHintsPlaceContradiction(&info->pciHints,
+                                                 &addrs->buses[busNr], busNr)))
+        return qemuPCIHintsRefuse(dev, reason);
+
+    return 0;
+}
+
+
 static int
 qemuPCIHintsCheckPlacesIter(virDomainDef *def G_GNUC_UNUSED,
                             virDomainDeviceDef *dev,
                             virDomainDeviceInfo *info,
                             void *opaque)
 {
-    virDomainPCIAddressSet *addrs = opaque;
-    const virDomainPCIHints *hints = &info->pciHints;
-    virDomainPCIAddressBus *bus;
-
-    if (!virDomainPCIHintsGiven(hints) || !virDeviceInfoPCIAddressIsPresent(info))
-        return 0;
-
-    bus = &addrs->buses[info->addr.pci.bus];
-
-    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
-        !(bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE))
-        return qemuPCIHintsRefuse(dev, _("hotpluggable='yes', but the bus of the address does not support hotplug"));
-
-    if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO && info->addr.pci.bus != 0)
-        return qemuPCIHintsRefuse(dev, _("hotpluggable='no', but the address is not on the root bus"));
-
-    if ((hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
-         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)) ||
-        (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI &&
-         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)))
-        return qemuPCIHintsRefuse(dev, _("the bus of the address contradicts 'busHint'"));
-
-    if (hints->hasConnection && (int)bus->model != hints->connection)
-        return qemuPCIHintsRefuse(dev, _("the bus of the address contradicts 'preferredConnection'"));
-
-    return 0;
+    return qemuPCIHintsCheckPlace(dev, info, opaque);
 }
 
 
@@ -438,7 +433,7 @@ qemuPCILiveFindSlot(virDomainPCIAddressSet *addrs,
         .isolationGroup = info->isolationGroup,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
-        .hints = &info->pciHints,
+        .info = info,
     };
     bool found = virDomainPCITopologyFindSlot(addrs, &req, addr);
 
@@ -463,7 +458,7 @@ qemuPCILiveReportNoSlot(virDomainPCIAddressSet *addrs,
     const char *preference = virDomainPreferenceTypeToString(qemuPCISlotClasses[express ?
                                                                                 QEMU_PCI_SLOTS_EXPRESS :
                                                                                 QEMU_PCI_SLOTS_CONVENTIONAL].preference);
-    g_autofree char *name = qemuPCIDeviceName(dev);
+    g_autofree char *name = virDomainPCIDeviceName(dev);
     virDomainPCICensus census;
 
     virDomainPCITopologyCount(addrs, flags & VIR_PCI_CONNECT_TYPES_ENDPOINT, &census);
@@ -515,7 +510,7 @@ qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
         return qemuPCIHintsRefuse(dev, reason);
 
     if (virDeviceInfoPCIAddressIsPresent(info))
-        return 0;
+        return qemuPCIHintsCheckPlace(dev, info, addrs);
 
     if (!qemuPCILiveFindSlot(addrs, info, &flags, &addr)) {
         qemuPCILiveReportNoSlot(addrs, dev, info->pciConnectFlags);
