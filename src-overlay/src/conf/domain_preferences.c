@@ -290,3 +290,68 @@ virDomainPreferencesSlots(const virDomainPreferences *prefs,
     return which == VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS ?
         prefs->pcieHotplugSlots : prefs->pciHotplugSlots;
 }
+
+
+/**
+ * virDomainPreferencesCapsFormat:
+ * @buf: buffer to add to
+ * @caps: what a machine type supports, or NULL if that is not known
+ */
+void
+virDomainPreferencesCapsFormat(virBuffer *buf,
+                               const virDomainPreferencesCaps *caps)
+{
+    g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
+    size_t i;
+
+    if (!caps)
+        return;
+
+    for (i = 0; i < VIR_DOMAIN_PREFERENCE_LAST; i++) {
+        g_auto(virBuffer) attrBuf = VIR_BUFFER_INITIALIZER;
+        g_auto(virBuffer) valueBuf = VIR_BUFFER_INIT_CHILD(&childBuf);
+
+        if (!caps->supported[i])
+            continue;
+
+        virBufferAsprintf(&attrBuf, " name='%s'", virDomainPreferenceTypeToString(i));
+
+        switch ((virDomainPreference)i) {
+        case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
+        case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
+            virBufferAsprintf(&attrBuf, " max='%u'", caps->slotsMax[i]);
+            break;
+
+        case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:
+            virBufferAddLit(&valueBuf, "<value>pci</value>\n");
+            if (caps->virtioMMIO)
+                virBufferAddLit(&valueBuf, "<value>virtio-mmio</value>\n");
+            break;
+
+        case VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE:
+            virBufferAddLit(&valueBuf, "<value>yes</value>\n");
+            virBufferAddLit(&valueBuf, "<value>no</value>\n");
+            break;
+
+        case VIR_DOMAIN_PREFERENCE_LAST:
+            break;
+        }
+
+        virXMLFormatElement(&childBuf, "preference", &attrBuf, &valueBuf);
+    }
+
+    if (caps->models) {
+        virBufferAddLit(&childBuf, "<enum name='autoAddedModel'>\n");
+        virBufferAdjustIndent(&childBuf, 2);
+        for (i = 0; i < VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST; i++) {
+            if (caps->models & (1 << i)) {
+                virBufferAsprintf(&childBuf, "<value>%s</value>\n",
+                                  virDomainControllerModelPCITypeToString(i));
+            }
+        }
+        virBufferAdjustIndent(&childBuf, -2);
+        virBufferAddLit(&childBuf, "</enum>\n");
+    }
+
+    virXMLFormatElement(buf, "preferences", NULL, &childBuf);
+}

@@ -71,3 +71,18 @@ virDomainPreferencesGiven(const virDomainPreferences *prefs,
 unsigned int
 virDomainPreferencesSlots(const virDomainPreferences *prefs,
                           virDomainPreference which);
+
+/* What a machine type can be asked for, as <domainCapabilities> says it */
+typedef struct _virDomainPreferencesCaps virDomainPreferencesCaps;
+struct _virDomainPreferencesCaps {
+    bool supported[VIR_DOMAIN_PREFERENCE_LAST];
+    unsigned int slotsMax[VIR_DOMAIN_PREFERENCE_LAST]; /* of a guest without devices */
+    bool virtioMMIO;        /* defaultAddressType can be 'virtio-mmio' */
+    unsigned int models;    /* models of PCI controllers that may be added: a
+                             * mask of 1 << virDomainControllerModelPCI */
+};
+
+void
+virDomainPreferencesCapsFormat(virBuffer *buf,
+                               const virDomainPreferencesCaps *caps)
+    ATTRIBUTE_NONNULL(1);

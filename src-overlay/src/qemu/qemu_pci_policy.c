@@ -174,6 +174,30 @@ qemuPCIPolicyGet(const virDomainDef *def)
 }
 
 
+/**
+ * qemuPCIPolicyForMachine:
+ * @def: domain definition that has no controllers, only architecture and
+ *       machine type
+ *
+ * Returns: the row that applies once the root bus of the machine is there, or
+ *          NULL if the machine has none or nothing is known about it
+ */
+const qemuPCIPolicy *
+qemuPCIPolicyForMachine(const virDomainDef *def)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(qemuPCIPolicies); i++) {
+        const qemuPCIPolicy *policy = &qemuPCIPolicies[i];
+
+        if (policy->root != MODEL_NONE && policy->isMachine && policy->isMachine(def))
+            return policy;
+    }
+
+    return NULL;
+}
+
+
 /* Can QEMU provide @model? Not asked are models that the policies always had:
  * if they are missing, starting the guest says so. */
 static bool

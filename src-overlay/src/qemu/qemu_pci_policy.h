@@ -64,6 +64,10 @@ const qemuPCIPolicy *
 qemuPCIPolicyGet(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
 
+const qemuPCIPolicy *
+qemuPCIPolicyForMachine(const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
 virDomainPCIGrowthRules *
 qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
                          virQEMUCaps *qemuCaps)

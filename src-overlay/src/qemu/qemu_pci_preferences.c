@@ -111,6 +111,104 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
 }
 
 
+/* The most slots of a class that a guest without devices can have */
+static int
+qemuPCIPreferencesMeasure(virDomainDef *template,
+                          const qemuPCIPolicy *policy,
+                          virQEMUCaps *qemuCaps,
+                          virQEMUDriver *driver,
+                          qemuPCISlots class,
+                          qemuPCIPromiseMeasure measure,
+                          unsigned int *possible)
+{
+    g_autoptr(virDomainDef) def = virDomainDefNew(driver->xmlopt);
+    qemuPCIPromise promise = { 0 };
+
+    if (!def)
+        return -1;
+
+    def->virtType = template->virtType;
+    def->os.arch = template->os.arch;
+    def->os.machine = g_strdup(template->os.machine);
+    def->features[VIR_DOMAIN_FEATURE_ACPI] = VIR_TRISTATE_SWITCH_ON;
+
+    if (!virDomainDefAddController(def, VIR_DOMAIN_CONTROLLER_TYPE_PCI, 0,
+                                   policy->root))
+        return -1;
+
+    promise.asked[class] = promise.possible[class] = UINT_MAX;
+
+    if (measure(def, qemuCaps, driver, &promise) < 0)
+        return -1;
+
+    *possible = promise.possible[class];
+    return 0;
+}
+
+
+/**
+ * qemuPCIPreferencesCaps:
+ * @driver: QEMU driver
+ * @qemuCaps: capabilities of the QEMU binary
+ * @machine: machine type
+ * @arch: architecture
+ * @virtType: virtualization type
+ * @measure: plans the controllers for a promise, and says how much of it is
+ *           possible
+ *
+ * Returns: what the machine type can be asked for, to be freed by the caller
+ *          with g_free(), or NULL with an error reported
+ */
+virDomainPreferencesCaps *
+qemuPCIPreferencesCaps(virQEMUDriver *driver,
+                       virQEMUCaps *qemuCaps,
+                       const char *machine,
+                       virArch arch,
+                       virDomainVirtType virtType,
+                       qemuPCIPromiseMeasure measure)
+{
+    g_autofree virDomainPreferencesCaps *caps = g_new0(virDomainPreferencesCaps, 1);
+    g_autofree virDomainPCIGrowthRules *rules = NULL;
+    g_autoptr(virDomainDef) def = virDomainDefNew(driver->xmlopt);
+    const qemuPCIPolicy *policy;
+    size_t i;
+
+    if (!def)
+        return NULL;
+
+    def->virtType = virtType;
+    def->os.arch = arch;
+    def->os.machine = g_strdup(machine);
+
+    if (!(policy = qemuPCIPolicyForMachine(def)))
+        return g_steal_pointer(&caps);
+
+    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
+        virDomainPreference which = qemuPCISlotClasses[i].preference;
+
+        if (i == QEMU_PCI_SLOTS_EXPRESS &&
+            policy->expressSlot != VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)
+            continue;
+
+        caps->supported[which] = true;
+        if (qemuPCIPreferencesMeasure(def, policy, qemuCaps, driver, i,
+                                      measure, &caps->slotsMax[which]) < 0)
+            return NULL;
+    }
+
+    caps->supported[VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE] = true;
+    caps->supported[VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE] = true;
+    caps->virtioMMIO = policy->virtio != QEMU_PCI_VIRTIO_MACHINE &&
+        virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_VIRTIO_MMIO);
+
+    rules = qemuPCIPolicyGrowthRules(policy, qemuCaps);
+    for (i = 0; i < rules->nmodels; i++)
+        caps->models |= 1 << rules->models[i];
+
+    return g_steal_pointer(&caps);
+}
+
+
 /**
  * qemuPCIPromiseInit:
  * @promise: promise to fill

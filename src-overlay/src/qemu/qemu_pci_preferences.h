@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "qemu_conf.h"
 #include "qemu_pci_policy.h"
 
 /* Free hotpluggable slots, by class */
@@ -26,6 +27,21 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
                         const qemuPCIPolicy *policy,
                         virQEMUCaps *qemuCaps)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+typedef int
+(*qemuPCIPromiseMeasure)(virDomainDef *def,
+                         virQEMUCaps *qemuCaps,
+                         virQEMUDriver *driver,
+                         qemuPCIPromise *promise);
+
+virDomainPreferencesCaps *
+qemuPCIPreferencesCaps(virQEMUDriver *driver,
+                       virQEMUCaps *qemuCaps,
+                       const char *machine,
+                       virArch arch,
+                       virDomainVirtType virtType,
+                       qemuPCIPromiseMeasure measure)
+    ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(6);
 
 void
 qemuPCIPromiseInit(qemuPCIPromise *promise,
