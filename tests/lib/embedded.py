@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 PROMPT = b'virsh # '
@@ -30,6 +31,14 @@ def builds():
     base = os.environ.get('PCITOPO_BASE', '9.0.0')
     return (pathlib.Path(os.environ.get('PCITOPO_PATCHED', top / 'build' / base / 'obj')),
             pathlib.Path(os.environ.get('PCITOPO_PRISTINE', top / 'build' / f'{base}-pristine' / 'obj')))
+
+
+def scratch():
+    """A temporary directory, in memory where that can be had: the driver syncs each file that it
+    writes to disk."""
+    memory = '/dev/shm'
+    return tempfile.TemporaryDirectory(prefix='pcitopo-', ignore_cleanup_errors=True,
+                                       dir=memory if os.access(memory, os.W_OK) else None)
 
 
 def make_root(root, cache=None):

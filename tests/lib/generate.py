@@ -101,6 +101,7 @@ class Generator:
         self.singles = set()        # kinds of which a guest can have one
         self.address_share = 0.0    # how many devices have a written address
         self.conventional = self.family not in EXPRESS
+        self.usb_none = False       # the guest has no USB at all
 
     def chance(self, share):
         return self.rng.random() < share
@@ -162,7 +163,7 @@ class Generator:
         return self.finish("interface type='user'", inner, 'interface')
 
     def disk(self, bus=None):
-        bus = bus or self.one('virtio', 'virtio', 'virtio', 'virtio', 'scsi', 'sata', 'usb')
+        bus = bus or self.one('virtio', 'virtio', 'virtio', 'virtio', 'scsi', 'sata', 'virtio' if self.usb_none else 'usb')
         n = self.serial
         letters = ''
         while True:
@@ -183,10 +184,12 @@ class Generator:
         return self.finish(f"sound model='{self.one('ich6', 'ich6', 'ich9', 'ac97', 'es1370')}'", '', 'sound')
 
     def usb(self):
+        if self.usb_none:
+            return self.nic()
         return self.finish(f"controller type='usb' model='{self.one('qemu-xhci', 'nec-xhci', 'piix3-uhci', 'ich9-ehci1', 'pci-ohci', 'piix4-uhci')}'", '', 'controller')
 
     def usb_companions(self):
-        if 'companions' in self.singles:
+        if 'companions' in self.singles or self.usb_none:
             return self.usb()
         self.singles.add('companions')
         index = self.rng.choice([0, 0, 0, 1, 7])
@@ -397,6 +400,7 @@ class Generator:
         if self.chance(0.3) and 'memballoon' not in self.singles:
             elements.append(self.balloon())
         if self.chance(0.3) and not any('usb' in text for text in elements):
+            self.usb_none = True
             elements.append("<controller type='usb' model='none'/>")
         return Domain(self.name, head, elements, self.family)
 

@@ -121,7 +121,8 @@ def child_first(guest):
     parents = guest.parents()
     return [f'PCI controller {index} comes before {parents[index]}, into which it is plugged'
             for place, index in enumerate(order)
-            if parents[index] is not None and parents[index] not in order[:place]]
+            # the root bus comes with the machine
+            if parents[index] and parents[index] not in order[:place]]
 
 
 def changed(before, after):
@@ -210,6 +211,7 @@ def self_test():
     yield 'a device on a bus that is not there', caught(unreachable(Guest(sample(root, sample_device('a', 1, 1)))))
     late = sample(root, sample_controller(1, 'pci-bridge', 2), sample_controller(2, 'pci-bridge', 0))
     yield 'a child before its parent in the XML', caught(child_first(Guest(late)))
+    yield 'a PCI controller before the root bus in the XML passes', child_first(Guest(sample(bridge, root)))
     yield 'one changed byte', caught(changed(good, good.replace("slot='0x02'", "slot='0x03'")))
     yield 'one line more', caught(changed(good, good + '\n'))
     yield 'a PCI controller more', caught(changed_topology(guest, Guest(sample(root, bridge, sample_controller(2, 'pci-bridge', 0, 9)))))
