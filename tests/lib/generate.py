@@ -99,6 +99,7 @@ class Generator:
         self.buses = {0: None}      # that a written address may name, with their models
         self.used = set()           # addresses already written
         self.singles = set()        # kinds of which a guest can have one
+        self.missing_share = 0.06   # how many of these are on a bus that is not listed
         self.address_share = 0.0    # how many devices have a written address
         self.conventional = self.family not in EXPRESS
         self.usb_none = False       # the guest has no USB at all
@@ -120,7 +121,7 @@ class Generator:
         if not self.chance(self.address_share):
             return ''
         bus = self.rng.choice(list(self.buses))
-        if self.chance(0.06):
+        if self.chance(self.missing_share):
             bus = max(self.buses) + self.one(1, 1, 1, 2, 3, 7)
         for _ in range(10):
             place = bus, self.slot(bus), 0 if self.chance(0.9) else self.rng.randint(1, 7)
@@ -386,7 +387,8 @@ class Generator:
             if style > 0.7:
                 self.address_share = self.one(0.05, 0.2, 0.6)
         elif style > 0.4:
-            self.address_share = self.one(0.02, 0.1)
+            self.address_share = self.one(0.02, 0.1, 0.5)
+            self.missing_share = self.one(0.06, 0.3, 0.6)
         kinds = None
         if self.chance(0.5):
             # many of a kind: what fills buses to the brim

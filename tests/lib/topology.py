@@ -22,7 +22,9 @@ def pci_address(element):
     address = element.find('address')
     if address is None or address.get('type') != 'pci' or address.get('slot') is None:
         return None
-    return tuple(number(address.get(part)) for part in ('domain', 'bus', 'slot', 'function'))
+    parts = tuple(number(address.get(part)) for part in ('domain', 'bus', 'slot', 'function'))
+    # to libvirt zero all over is no address
+    return parts if any(parts) else None
 
 
 def show(address):
@@ -114,17 +116,6 @@ def unreachable(guest):
     return faults
 
 
-def child_first(guest):
-    """PCI controllers whose parent comes after them in the XML (and so, without the series, on the
-    command line)"""
-    order = list(guest.controllers)
-    parents = guest.parents()
-    return [f'PCI controller {index} comes before {parents[index]}, into which it is plugged'
-            for place, index in enumerate(order)
-            # the root bus comes with the machine
-            if parents[index] and parents[index] not in order[:place]]
-
-
 def changed(before, after):
     """The first line that differs between two dumps."""
     if before == after:
@@ -210,8 +201,7 @@ def self_test():
     yield 'a controller without an address', caught(unreachable(Guest(sample(root, sample_controller(1, 'pci-bridge')))))
     yield 'a device on a bus that is not there', caught(unreachable(Guest(sample(root, sample_device('a', 1, 1)))))
     late = sample(root, sample_controller(1, 'pci-bridge', 2), sample_controller(2, 'pci-bridge', 0))
-    yield 'a child before its parent in the XML', caught(child_first(Guest(late)))
-    yield 'a PCI controller before the root bus in the XML passes', child_first(Guest(sample(bridge, root)))
+    yield 'a child before its parent in the XML passes', unreachable(Guest(late))
     yield 'one changed byte', caught(changed(good, good.replace("slot='0x02'", "slot='0x03'")))
     yield 'one line more', caught(changed(good, good + '\n'))
     yield 'a PCI controller more', caught(changed_topology(guest, Guest(sample(root, bridge, sample_controller(2, 'pci-bridge', 0, 9)))))
@@ -222,5 +212,5 @@ def self_test():
     yield 'a child before its parent on the command line', caught(child_first_argv(f'qemu {child} {parent}'))
     yield 'a device before its bus on the command line', caught(child_first_argv(f'qemu {parent} {device} {child}'))
     yield 'a good guest passes', (
-        moved(guest, guest) + shared(guest) + unreachable(guest) + child_first(guest) + changed(good, good) +
-        changed_topology(guest, guest) + child_first_argv(f'qemu {parent} {child} {device}') + unreachable(Guest(late)))
+        moved(guest, guest) + shared(guest) + unreachable(guest) + changed(good, good) +
+        changed_topology(guest, guest) + child_first_argv(f'qemu {parent} {child} {device}'))
