@@ -8,7 +8,7 @@ import subprocess
 import time
 import xml.etree.ElementTree as ET
 
-from lab import (LONG, PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, Daemon, address, disk, free,
+from lab import (PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, Daemon, address, disk, free,
                  free_express, misplaced, models, nic, pci, rng)
 from topology import Guest, changed, changed_topology, moved, number, shared, unreachable
 
@@ -111,47 +111,97 @@ def promise(bench):
         return rng(f'l{n}')
 
     rows = [
+        # machine, preference, how many, the devices, what they are, whether the guest runs
         (Q35, 'pcieHotplugSlots', 20, live_rng, 'rng', False),
         (Q35, 'pcieHotplugSlots', 20, virtio_nic, 'virtio NICs', True),
         (Q35_NO_ACPI, 'pcieHotplugSlots', 20, live_rng, 'rng', False),
         (VIRT, 'pcieHotplugSlots', 6, live_rng, 'rng', False),
+        # so many that switches are needed
+        (Q35, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
+        (Q35_NO_ACPI, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
+        (VIRT, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
         (PC, 'pciHotplugSlots', 40, live_rng, 'rng', False),
         (PC, 'pciHotplugSlots', 40, virtio_nic, 'virtio NICs', True),
+        (PC, 'pciHotplugSlots', 120, live_rng, 'rng', False),
         (PC_NO_ACPI, 'pciHotplugSlots', 3, live_rng, 'rng', False),
         (PC_NO_ACPI, 'pciHotplugSlots', 3, e1000, 'e1000', True),
+        (PC_NO_ACPI, 'pciHotplugSlots', 70, live_rng, 'rng', False),
         (Q35, 'pciHotplugSlots', 4, e1000, 'e1000', False),
         (Q35_NO_ACPI, 'pciHotplugSlots', 4, e1000, 'e1000', False),
+        (VIRT, 'pciHotplugSlots', 4, e1000, 'e1000', False),
+        # a bridge behind the bridge
+        (Q35, 'pciHotplugSlots', 40, e1000, 'e1000', False),
+        (Q35, 'pciHotplugSlots', 40, e1000, 'e1000', True),
+        (Q35_NO_ACPI, 'pciHotplugSlots', 40, e1000, 'e1000', False),
+        (VIRT, 'pciHotplugSlots', 40, e1000, 'e1000', False),
         (PSERIES, 'pciHotplugSlots', 40, live_rng, 'rng', False),
+        (PSERIES, 'pciHotplugSlots', 100, e1000, 'e1000', False),
     ]
     for machine, preference, n, device, kind, running in rows:
-        if not bench.have(machine, 'promise'):
-            continue
-        with bench.lab() as lab, bench.point('promise', machine, f'{preference} {n}, {kind}{", running" if running else ""}') as faults:
-            dump = lab.define('g', machine.domain('g', rng('cold'), {preference: n}))
-            before = Guest(dump)
-            count = free(before, preference, machine)
-            # ports are added one by one, bridges bring more slots than were asked for
-            faults += unless(count == n if preference == 'pcieHotplugSlots' else count >= n,
-                             f'{count} slots are free in the definition')
-            if preference == 'pciHotplugSlots' and machine.express:
-                # a conventional device takes a PCIe port when there is nothing else
-                count += free_express(before)
-            lab.must('start g' + ('' if running else ' --paused'))
-            if running:
-                faults += lab.query_pci('g')
-            taken, text = 0, ''
-            while taken <= count + 3:
-                ok, text = lab.attach('g', device(taken), '--live')
-                if not ok:
-                    break
-                taken += 1
-            faults += unless(taken == count, f'{count} free slots took {taken} devices, then: {text.strip()}')
-            after = lab.dump('g', live=True)
-            faults += refusal(text, preference)
-            faults += changed_topology(before, Guest(after)) + shared(Guest(after))
-            faults += unless(len(after.split("<alias name='ua-l")) - 1 == taken, 'the XML shows another number of devices')
-            faults += lab.misplaced('g')
-            faults += changed(dump, lab.dump('g'))
+        if bench.have(machine, 'promise'):
+            promise_kept(bench, machine, f'{preference} {n}, {kind}{", running" if running else ""}',
+                         machine.domain('g', rng('cold'), {preference: n}), preference, n, device, running)
+
+    off = "<target hotplug='off'/>"
+    ports_off = EMPTY_ROOT + ''.join(pci('pcie-root-port', index, target=off) for index in (1, 2, 3))
+    rows = [
+        # machine, what, devices, preferences (the first is the one that is tried), the devices to attach, plain
+        (Q35, 'beside ports with hotplug off', ports_off + rng('cold'), {'pcieHotplugSlots': 3}, live_rng, True),
+        (VIRT, 'beside ports with hotplug off', ports_off + rng('cold'), {'pcieHotplugSlots': 3}, live_rng, True),
+        (PC, 'beside a root with hotplug off', pci('pci-root', 0, target=off) + rng('cold'), {'pciHotplugSlots': 3}, live_rng, True),
+        (PSERIES, 'beside a root with hotplug off', pci('pci-root', 0, target=off) + rng('cold'), {'pciHotplugSlots': 3}, live_rng, True),
+        (Q35, 'beside pciHotplugSlots 5', rng('cold'), {'pcieHotplugSlots': 5, 'pciHotplugSlots': 5}, live_rng, True),
+        (Q35, 'beside pcieHotplugSlots 5', rng('cold'), {'pciHotplugSlots': 5, 'pcieHotplugSlots': 5}, e1000, True),
+        (PC, 'beside 60 devices', ''.join(map(rng, range(60))), {'pciHotplugSlots': 40}, live_rng, True),
+        (PC_NO_ACPI, 'beside 60 devices', ''.join(map(rng, range(60))), {'pciHotplugSlots': 40}, live_rng, True),
+        (Q35, 'beside 60 e1000', ''.join(nic(n, 'e1000', mac=100 + n) for n in range(60)), {'pciHotplugSlots': 10}, e1000, True),
+        (Q35, 'with all that libvirt adds', rng('cold'), {'pcieHotplugSlots': 6}, live_rng, False),
+        (PC, 'with all that libvirt adds', rng('cold'), {'pciHotplugSlots': 40}, live_rng, False),
+        (PSERIES, 'with all that libvirt adds', rng('cold'), {'pciHotplugSlots': 40}, live_rng, False),
+        (Q35, "in a domain of hotpluggable 'no'", rng('cold'), {'pcieHotplugSlots': 5, 'hotpluggable': 'no'}, live_rng, True),
+        (PC_NO_ACPI, "in a domain of hotpluggable 'no'", rng('cold'), {'pciHotplugSlots': 5, 'hotpluggable': 'no'}, live_rng, True),
+        (Q35, "in a domain of hotpluggable 'yes'", rng('cold'), {'pcieHotplugSlots': 5, 'hotpluggable': 'yes'}, live_rng, True),
+        (PC, "in a domain of hotpluggable 'yes'", rng('cold'), {'pciHotplugSlots': 5, 'hotpluggable': 'yes'}, live_rng, False),
+        (PC_NO_ACPI, "in a domain of hotpluggable 'yes'", rng('cold'), {'pciHotplugSlots': 5, 'hotpluggable': 'yes'}, live_rng, False),
+        (VIRT, "in a domain of hotpluggable 'yes'", rng('cold'), {'pcieHotplugSlots': 5, 'hotpluggable': 'yes'}, live_rng, False),
+        (PSERIES, "in a domain of hotpluggable 'yes'", rng('cold'), {'pciHotplugSlots': 40, 'hotpluggable': 'yes'}, live_rng, False),
+        (VIRT, 'in a domain of virtio-mmio', rng('cold'), {'pcieHotplugSlots': 3, 'defaultAddressType': 'virtio-mmio'}, live_rng, True),
+    ]
+    for machine, what, devices, prefs, device, plain in rows:
+        if bench.have(machine, 'promise'):
+            preference, n = next(iter(prefs.items()))
+            promise_kept(bench, machine, f'{preference} {n} {what}', machine.domain('g', devices, prefs, plain), preference, n, device, False)
+
+
+def promise_kept(bench, machine, what, xml, preference, n, device, running):
+    """The definition has the free slots; each of them takes a device, and the next is refused by libvirt"""
+    with bench.lab() as lab, bench.point('promise', machine, what) as faults:
+        dump = lab.define('g', xml)
+        before = Guest(dump)
+        count = free(before, preference, machine)
+        # ports are added one by one, bridges bring more slots than were asked for
+        faults += unless(count == n if preference == 'pcieHotplugSlots' else count >= n,
+                         f'{count} slots are free in the definition')
+        if preference == 'pciHotplugSlots' and machine.express:
+            # a conventional device takes a PCIe port when there is nothing else
+            count += free_express(before)
+        lab.must('start g' + ('' if running else ' --paused'))
+        if running:
+            faults += lab.query_pci('g')
+        taken, text = 0, ''
+        while taken <= count + 3:
+            ok, text = lab.attach('g', device(taken), '--live')
+            if not ok:
+                break
+            taken += 1
+        faults += unless(taken == count, f'{count} free slots took {taken} devices, then: {text.strip()}')
+        after = lab.dump('g', live=True)
+        faults += refusal(text, preference)
+        faults += changed_topology(before, Guest(after)) + shared(Guest(after))
+        faults += unless(len(after.split("<alias name='ua-l")) - 1 == taken, 'the XML shows another number of devices')
+        faults += lab.misplaced('g')
+        # the order of the elements may change when the definition is read again
+        faults += [f'stored: {fault}' for fault in changed_topology(before, Guest(lab.dump('g')))]
 
 
 # -- c) coldplug keeps the promise -------------------------------------------------------------------
@@ -547,8 +597,8 @@ def daemon(bench):
         if not short:
             return
 
-        for signum, name in ((signal.SIGTERM, 'an orderly'), (signal.SIGKILL, 'a killed')):
-            with point(f'{name} restart of virtqemud: the guest runs on, nothing is added') as faults:
+        for signum, name in ((signal.SIGTERM, 'an orderly restart'), (signal.SIGKILL, 'a restart after SIGKILL')):
+            with point(f'{name} of virtqemud: the guest runs on, nothing is added') as faults:
                 before = guest_pid(one)
                 one.restart(signum, ['g'])
                 faults += unless(guest_pid(one) == before, 'it is another process')
@@ -795,18 +845,15 @@ def hints_live(bench):
 
 def capacity(bench):
     rows = [
-        # machine, devices, how many, whether it starts, whether it takes long
-        (Q35, 'virtio devices', lambda n: rng(n), 250, True, False),
-        (VIRT, 'virtio devices', lambda n: rng(n), 252, True, False),
-        (Q35, 'rtl8139', lambda n: nic(n, 'rtl8139', mac=n), 7500, False, True),
-        (PC, 'virtio devices', lambda n: rng(n), 7600, False, True),
-        (PSERIES, 'virtio devices', lambda n: rng(n), 7700, False, True),
+        # machine, devices, how many, whether it starts
+        (Q35, 'virtio devices', rng, 250, True),
+        (VIRT, 'virtio devices', rng, 252, True),
+        (Q35, 'rtl8139', lambda n: nic(n, 'rtl8139', mac=n), 7500, False),
+        (PC, 'virtio devices', rng, 7600, False),
+        (PSERIES, 'virtio devices', rng, 7700, False),
     ]
-    for machine, what, device, n, starts, long in rows:
+    for machine, what, device, n, starts in rows:
         if not bench.have(machine, 'capacity'):
-            continue
-        if long and not LONG:
-            bench.tap.skip(f'capacity: {machine} × {n} {what}', 'takes minutes; PCITOPO_LONG=1 runs it')
             continue
         with bench.lab(patience=900) as lab, bench.point('capacity', machine, f'{n} {what}') as faults:
             begin = time.monotonic()
