@@ -19,6 +19,7 @@ from tap import Tap
 from topology import number
 
 BUILD = builds()[0]
+LONG = os.environ.get('PCITOPO_LONG') == '1'
 PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
 
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 import xml.etree.ElementTree as ET
 
-from lab import (PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, Daemon, address, disk, free,
+from lab import (LONG, PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, Daemon, address, disk, free,
                  free_express, misplaced, models, nic, pci, rng)
 from topology import Guest, changed, changed_topology, moved, number, shared, unreachable
 
@@ -107,6 +107,9 @@ def promise(bench):
     def e1000(n):
         return nic(f'l{n}', 'e1000', mac=n)
 
+    def live_rtl8139(n):
+        return nic(f'l{n}', 'rtl8139', mac=n)
+
     def live_rng(n):
         return rng(f'l{n}')
 
@@ -118,8 +121,6 @@ def promise(bench):
         (VIRT, 'pcieHotplugSlots', 6, live_rng, 'rng', False),
         # so many that switches are needed
         (Q35, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
-        (Q35_NO_ACPI, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
-        (VIRT, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
         (PC, 'pciHotplugSlots', 40, live_rng, 'rng', False),
         (PC, 'pciHotplugSlots', 40, virtio_nic, 'virtio NICs', True),
         (PC, 'pciHotplugSlots', 120, live_rng, 'rng', False),
@@ -137,6 +138,15 @@ def promise(bench):
         (PSERIES, 'pciHotplugSlots', 40, live_rng, 'rng', False),
         (PSERIES, 'pciHotplugSlots', 100, e1000, 'e1000', False),
     ]
+    if LONG:
+        rows += [
+            (Q35_NO_ACPI, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
+            (VIRT, 'pcieHotplugSlots', 240, live_rng, 'rng', False),
+            (Q35, 'pciHotplugSlots', 300, live_rtl8139, 'rtl8139', False),
+            (PC, 'pciHotplugSlots', 400, live_rng, 'rng', False),
+            (PC_NO_ACPI, 'pciHotplugSlots', 400, live_rng, 'rng', False),
+            (PSERIES, 'pciHotplugSlots', 800, live_rng, 'rng', False),
+        ]
     for machine, preference, n, device, kind, running in rows:
         if bench.have(machine, 'promise'):
             promise_kept(bench, machine, f'{preference} {n}, {kind}{", running" if running else ""}',
