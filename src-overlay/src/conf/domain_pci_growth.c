@@ -62,6 +62,22 @@ virDomainPCIGrowthBringsOwnPort(virDomainControllerModelPCI model)
 }
 
 
+/* What is tried, one after the other */
+typedef struct {
+    size_t shortest;
+    size_t longest;
+    bool takePort;  /* use a free port even for what brings its own */
+    bool displace;  /* a switch may have the port of a device */
+} virDomainPCIGrowthAttempt;
+
+static const virDomainPCIGrowthAttempt virDomainPCIGrowthAttempts[] = {
+    { 1, 2, false, false },
+    { 1, 1, true, false },
+    { 3, CHAIN_MAX, false, false },
+    { 1, CHAIN_MAX, true, true },
+};
+
+
 /* Can a controller of @model be plugged into what is there already? It may
  * have the slot of a device without an address if it gives back more than it
  * takes. A bridge lives among such devices; a switch only displaces one as
@@ -94,7 +110,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
                             const virDomainPCISlotRequest *req,
                             virDomainControllerModelPCI model,
                             size_t length,
-                            bool lastResort,
+                            const virDomainPCIGrowthAttempt *attempt,
                             virDomainPCIChain *chain)
 {
     const virDomainPCIGrowthRules *rules = addrs->growth;
@@ -102,8 +118,8 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
     size_t i;
 
     if (length == 1) {
-        if (virDomainPCIGrowthBringsOwnPort(model) ||
-            !virDomainPCIGrowthFits(addrs, req, model, lastResort))
+        if ((virDomainPCIGrowthBringsOwnPort(model) && !attempt->takePort) ||
+            !virDomainPCIGrowthFits(addrs, req, model, attempt->displace))
             return false;
 
         chain->models[0] = model;
@@ -114,7 +130,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
     for (i = 0; plug && i < rules->nmodels; i++) {
         if (virDomainPCITopologyModelOffers(rules->models[i], plug) &&
             virDomainPCIGrowthFindChain(addrs, req, rules->models[i], length - 1,
-                                        lastResort, chain)) {
+                                        attempt, chain)) {
             chain->models[chain->nmodels++] = model;
             return true;
         }
@@ -148,14 +164,14 @@ virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
 static bool
 virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
                                const virDomainPCISlotRequest *req,
-                               bool lastResort,
+                               const virDomainPCIGrowthAttempt *attempt,
                                virDomainPCIChain *chain)
 {
     virDomainControllerModelPCI model;
     size_t length;
     size_t i;
 
-    for (length = 1; length <= CHAIN_MAX; length++) {
+    for (length = attempt->shortest; length <= attempt->longest; length++) {
         if (addrs->nbuses + length > VIR_DOMAIN_PCI_BUSES_MAX)
             return false;
 
@@ -165,8 +181,9 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
              i++) {
             if (virDomainPCITopologyModelOffers(model, req->flags) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
-                                            lastResort, chain)) {
+                                            attempt, chain)) {
                 chain->nlinks = chain->nmodels;
+                chain->collecting = false;
                 return true;
             }
         }
@@ -192,9 +209,15 @@ virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req,
                            virDomainPCIChain *chain)
 {
-    return addrs->growth &&
-        (virDomainPCIGrowthFindShortest(addrs, req, false, chain) ||
-         virDomainPCIGrowthFindShortest(addrs, req, true, chain));
+    size_t i;
+
+    for (i = 0; addrs->growth && i < G_N_ELEMENTS(virDomainPCIGrowthAttempts); i++) {
+        if (virDomainPCIGrowthFindShortest(addrs, req, &virDomainPCIGrowthAttempts[i],
+                                           chain))
+            return true;
+    }
+
+    return false;
 }
 
 
@@ -239,7 +262,11 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
         chain->models[chain->nmodels++] = bridge;
     } else if (rules->rootBridge != VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT) {
         chain->models[chain->nmodels++] = rules->rootBridge;
-    } else if (haveBridge) {
+    } else if (haveBridge &&
+               addrs->nbuses + 2 <= VIR_DOMAIN_PCI_BUSES_MAX &&
+               virDomainPCITopologyCanHold(addrs,
+                                           virDomainPCIControllerModelToConnectType(VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT),
+                                           VIR_DOMAIN_PCI_ENDPOINT, false)) {
         chain->models[chain->nmodels++] = bridge;
         chain->models[chain->nmodels++] = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT;
     }
@@ -335,7 +362,7 @@ virDomainPCIGrowthSettle(virDomainPCIAddressSet *addrs,
             .controller = first + i,
         };
 
-        if (!req.flags)
+        if (!req.flags || (i == 0 && chain->collecting))
             continue;
 
         if (i > 0) {
@@ -407,6 +434,7 @@ virDomainPCIGrowthReachBus(virDomainPCIAddressSet *addrs,
         !virDomainPCIGrowthPlanBus(addrs, addr, flags, &chain))
         return 0;
 
+    chain.collecting = true;
     return virDomainPCIAddressSetGrow(addrs, &chain);
 }
 

@@ -37,6 +37,9 @@ struct _virDomainPCIChain {
     /* The first @nlinks of them hang one below the other; the others only
      * fill the buses up to an address that the user wrote. */
     size_t nlinks;
+    /* Other devices have addresses that are not in the address set yet, so
+     * that the first link cannot be given a slot. */
+    bool collecting;
 };
 
 void

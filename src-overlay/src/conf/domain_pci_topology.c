@@ -834,7 +834,7 @@ virDomainPCITopologyDeviceName(virDomainPCIAddressSet *addrs,
  * @model: model of PCI controllers
  * @except: index of one that does not count
  *
- * Returns: true if a controller of @model has no place yet
+ * Returns: true if a controller of @model that has room has no place yet
  */
 bool
 virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
@@ -846,7 +846,7 @@ virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
 
     for (i = 0; i < addrs->nbuses; i++) {
         if ((int)i != except && addrs->buses[i].model == model &&
-            !topology->buses[i].connected)
+            !topology->buses[i].connected && topology->buses[i].room)
             return true;
     }
 

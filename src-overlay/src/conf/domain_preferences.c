@@ -169,7 +169,7 @@ virDomainPreferencesParseXML(xmlXPathContextPtr ctxt,
     g_autofree xmlNodePtr *nodes = NULL;
     int nelements;
     int n;
-    int i;
+    size_t i;
 
     if ((nelements = virXPathNodeSet("./preferences", ctxt, &elements)) < 0 ||
         (n = virXPathNodeSet("./preferences/preference", ctxt, &nodes)) < 0)

@@ -303,6 +303,22 @@ qemuPCIHintsRefuse(const virDomainDeviceDef *dev,
 }
 
 
+/* Devices of the chipset come where the chipset has them, and the parts of a
+ * USB2 controller share a slot with the first: that they cannot be
+ * hotpluggable is no reason to refuse a guest. */
+static bool
+qemuPCIHintsHasFixedPlace(const virDomainDeviceDef *dev,
+                          virTristateBool hotpluggable)
+{
+    return hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        (IS_USB2_CONTROLLER(dev->data.controller) ||
+         (dev->data.controller->idx == 0 &&
+          (dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_SATA ||
+           dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_IDE)));
+}
+
+
 /**
  * qemuPCIHintsApply:
  * @dev: a device
@@ -328,7 +344,8 @@ qemuPCIHintsApply(const virDomainDeviceDef *dev,
         return;
 
     if (hotpluggable == VIR_TRISTATE_BOOL_ABSENT && !hints->hasConnection && prefs &&
-        !(flags & VIR_PCI_CONNECT_INTEGRATED))
+        !(flags & VIR_PCI_CONNECT_INTEGRATED) &&
+        !qemuPCIHintsHasFixedPlace(dev, prefs->hotpluggable))
         hotpluggable = prefs->hotpluggable;
 
     if (hints->hasConnection) {
