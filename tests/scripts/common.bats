@@ -27,7 +27,7 @@ load helper
 }
 
 @test "an unknown argument is refused" {
-    for script in build test refresh; do
+    for script in build test refresh bench; do
         run "$SCRIPTS/$script" --nonsense
         [ "$status" -ne 0 ]
         says "--nonsense"
@@ -35,7 +35,7 @@ load helper
 }
 
 @test "an unknown release is refused, the known ones are named" {
-    for script in build test refresh virsh; do
+    for script in build test refresh virsh bench; do
         run "$SCRIPTS/$script" --base 0.0.1
         [ "$status" -ne 0 ]
         says "libvirt 0.0.1 is not in releases.ini"

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the benchmarks share: both builds with a warm cache of capabilities, tables, checks."""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+sys.path[:0] = [str(TOP / 'tests' / 'lib'), str(TOP / 'tests' / 'guests')]
+
+import embedded
+import lab
+
+BASE = os.environ.get('PCITOPO_BASE', '9.0.0')
+RESULTS = TOP / 'build' / 'bench' / BASE
+SERIES, PRISTINE = 'series', 'pristine'
+MACHINES = {'q35': lab.Q35, 'pc': lab.PC, 'virt': lab.VIRT, 'pseries': lab.PSERIES}
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Builds:
+    """The two builds, and a directory for roots of theirs, which goes at the end."""
+
+    def __init__(self, names=(PRISTINE, SERIES)):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix='pcitopo-bench-'))
+        self.path = dict(zip((SERIES, PRISTINE), embedded.builds()))
+        self.cache = {}
+        self.roots = 0
+        self.open = []
+        say('finding out what QEMU can do')
+        rows = {machine.emulator: (machine.arch, machine.machine, machine.emulator)
+                for machine in MACHINES.values() if machine.emulator}
+        for name in names:
+            self.cache[name] = embedded.probe(self.path[name], self.directory / f'probe-{name}', list(rows.values()))
+
+    def root(self, name):
+        """A new root: no domain that would be loaded at start, but nothing to find out either"""
+        self.roots += 1
+        root = self.directory / f'{name}-{self.roots}'
+        embedded.make_root(root, self.cache[name])
+        return root
+
+    def virsh(self, name, patience=600):
+        virsh = embedded.Virsh(self.path[name], self.root(name), patience)
+        self.open.append(virsh)
+        return virsh
+
+    def close(self):
+        for virsh in self.open:
+            virsh.close()
+            for path in virsh.root.glob('run/qemu/bench.pid'):
+                lab.kill_guest(path, virsh.root)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def builds(*names):
+    both = Builds(*names)
+    try:
+        yield both
+    finally:
+        both.close()
+
+
+def domain(machine, count, model='virtio'):
+    """A domain with COUNT NICs and no other device that takes a slot"""
+    return MACHINES[machine].domain('bench', ''.join(lab.nic(model=model, mac=number) for number in range(count)))
+
+
+# -- output --------------------------------------------------------------------------------------
+
+def table(head, rows):
+    """Print a table that is also Markdown: numbers to the right."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    cells = [row + [''] * (len(head) - len(row)) for row in cells]
+    width = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    right = [all(re.fullmatch(r'[+\d.]*( M)?|refused|all', row[column]) for row in cells[1:]) for column in range(len(head))]
+    for number, row in enumerate(cells):
+        print('| ' + ' | '.join(cell.rjust(size) if numbers else cell.ljust(size)
+                                for cell, size, numbers in zip(row, width, right)) + ' |')
+        if not number:
+            print('|' + '|'.join('-' * (size + 1) + (':' if numbers else '-') for size, numbers in zip(width, right)) + '|')
+    print(flush=True)
+
+
+def millions(count):
+    return f'{count / 1e6:.1f} M'
+
+
+class Checks:
+    """The lines that a benchmark ends with"""
+
+    def __init__(self):
+        self.missed = 0
+
+    def check(self, good, text):
+        self.missed += not good
+        print(f'{"ok" if good else "MISSED"}: {text}', flush=True)
+
+    def status(self):
+        return 1 if self.missed else 0
+
+
+def keep(verb, results):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f'{verb}.json').write_text(json.dumps(results, indent=1) + '\n')
