@@ -274,7 +274,8 @@ qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
  * @cont: a PCI controller of @def
  *
  * On i440fx the slots of pci.0 are hotplugged through ACPI: without it QEMU
- * says "Bus 'pci.0' does not support hotplugging". Bridges have SHPC.
+ * says "Bus 'pci.0' does not support hotplugging". It says the same of a
+ * pci-expander-bus, always. Bridges have SHPC.
  *
  * Returns: true if the slots of @cont can be hotpluggable
  */
@@ -283,7 +284,8 @@ qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
                                const virDomainDef *def,
                                const virDomainControllerDef *cont)
 {
-    if (cont->opts.pciopts.hotplug == VIR_TRISTATE_SWITCH_OFF)
+    if (cont->opts.pciopts.hotplug == VIR_TRISTATE_SWITCH_OFF ||
+        cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS)
         return false;
 
     return cont->idx != 0 || !policy->rootHotplugNeedsACPI ||
