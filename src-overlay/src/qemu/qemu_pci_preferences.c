@@ -234,7 +234,8 @@ qemuPCIPromiseInit(qemuPCIPromise *promise,
  *
  * Makes sure that there are as many free slots as promised: those that are
  * there count, controllers are added for the rest. If not all are possible,
- * @promise remembers how many are.
+ * @promise remembers how many are; a later run may find more, when added
+ * controllers have their places.
  *
  * Returns: 0 on success, -1 with an error reported
  */
@@ -247,7 +248,7 @@ qemuPCIPromiseReserve(qemuPCIPromise *promise,
     for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
         unsigned int n;
 
-        for (n = 0; n < promise->possible[i]; n++) {
+        for (n = 0; n < promise->asked[i]; n++) {
             int rc = virDomainPCIGrowthReserveSpare(addrs,
                                                     qemuPCISlotClasses[i].slot |
                                                     VIR_PCI_CONNECT_HOTPLUGGABLE);
