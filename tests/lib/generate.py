@@ -11,6 +11,8 @@ import re
 import shutil
 import xml.etree.ElementTree as ET
 
+import topology
+
 FAMILIES = {
     # name: (arch, machine, emulator, how often)
     'pc': ('x86_64', 'pc', 'x86_64', 24),
@@ -28,6 +30,7 @@ FAMILIES = {
 }
 EXPRESS = ('q35', 'aarch64-virt', 'armv7l-virt', 'riscv64-virt')
 X86 = ('pc', 'q35', 'i686-pc', 'isapc')
+NO_PCI = ('isapc', 'vexpress')
 MMIO = ('aarch64-virt', 'armv7l-virt', 'riscv64-virt', 'vexpress')
 
 # around the sizes of a bus and of buses behind bridges
@@ -49,6 +52,17 @@ PLUGS = {
     'pcie-switch-downstream-port': ('pcie-switch-upstream-port',),
     'pcie-expander-bus': ('pcie-root',),
 }
+# Hints that most devices can follow, as (hotpluggable, busHint, preferredConnection)
+EXPRESS_HINTS = [
+    ('yes', None, None), ('yes', None, None), ('no', None, None), (None, 'pcie', None), (None, 'pci', None),
+    (None, None, 'pcie-root-port'), (None, None, 'pcie-switch-downstream-port'), (None, None, 'pcie-to-pci-bridge'),
+    (None, None, 'pci-bridge'), (None, None, 'dmi-to-pci-bridge'), (None, None, 'pcie-root'), ('yes', 'pcie', None),
+    ('yes', 'pci', None), ('no', 'pcie', None), ('yes', None, 'pcie-root-port'), ('no', None, 'pcie-root'),
+    (None, 'pcie', 'pcie-switch-downstream-port'), (None, 'pci', 'pci-bridge'), ('yes', 'pci', 'pcie-to-pci-bridge')]
+CONVENTIONAL_HINTS = [
+    ('yes', None, None), ('yes', None, None), ('no', None, None), (None, 'pci', None), (None, None, 'pci-root'),
+    (None, None, 'pci-bridge'), ('yes', 'pci', None), ('no', 'pci', None), ('yes', None, 'pci-bridge'),
+    ('no', None, 'pci-root'), (None, 'pci', 'pci-bridge'), ('yes', 'pci', 'pci-bridge')]
 
 
 def emulator(name):
@@ -80,6 +94,11 @@ class Domain:
     def but(self, elements):
         return Domain(self.name, self.head, elements, self.family)
 
+    def preferring(self, preferences):
+        """With other preferences than it has; "" for none"""
+        head = re.sub(r'(?s) *<preferences>.*?</preferences>\n', '', self.head)
+        return Domain(self.name, head + preferences, self.elements, self.family)
+
 
 def of_dump(dump, family):
     """The domain that a dump describes, in pieces that can be edited."""
@@ -103,6 +122,8 @@ class Generator:
         self.address_share = 0.0    # how many devices have a written address
         self.conventional = self.family not in EXPRESS
         self.usb_none = False       # the guest has no USB at all
+        self.hint_share = 0.0       # how many devices have hints
+        self.odd_hint_share = 0.0   # how many of these make no sense, or contradict the address
 
     def chance(self, share):
         return self.rng.random() < share
@@ -114,6 +135,45 @@ class Generator:
 
     def address(self, virtio=False):
         """An <address> or nothing, in the style of this domain"""
+        address = self.place(virtio)
+        # nothing is drawn for a domain without hints: it stays what it was before there were hints
+        if not self.hint_share or 'virtio-mmio' in address or not self.chance(self.hint_share):
+            return address
+        hints = ''.join(f" {name}='{value}'" for name, value in
+                        zip(('hotpluggable', 'busHint', 'preferredConnection'), self.hints(address)) if value)
+        return (address or "<address type='pci'/>").replace('/>', f'{hints}/>')
+
+    def hints(self, address):
+        if self.chance(self.odd_hint_share):
+            return (self.one('yes', 'no', None), self.one('pci', 'pcie', None),
+                    self.one('pcie-switch-upstream-port', 'pcie-expander-bus', 'pci-expander-bus', *PLUGS))
+        bus = re.search(r"bus='(\w+)'", address)
+        if not bus:
+            return self.rng.choice(CONVENTIONAL_HINTS if self.conventional else EXPRESS_HINTS)
+        bus = int(bus[1], 0)
+        model = self.buses.get(bus) or (None if bus else 'pci-root' if self.conventional else 'pcie-root')
+        bus_class = next((name for name, models in topology.CLASSES.items() if model in models), None)
+        hotpluggable = 'yes' if model in (*PORTS, 'pci-bridge', 'pcie-to-pci-bridge') else None if bus else 'no'
+        return self.one((hotpluggable, None, None), (None, bus_class, None), (None, None, model),
+                        (hotpluggable, bus_class, model))
+
+    def preferences(self):
+        """<preferences> that the machine knows"""
+        rows = []
+        express = not self.conventional
+        if express and self.chance(0.6):
+            rows.append(('pcieHotplugSlots', self.rng.randint(0, 12)))
+        if self.family not in NO_PCI and self.chance(0.3 if express else 0.7):
+            rows.append(('pciHotplugSlots', self.one(0, self.rng.randint(0, 6), self.rng.randint(0, 40))))
+        if self.family not in NO_PCI and self.chance(0.3):
+            rows.append(('hotpluggable', self.one('yes', 'yes', 'no')))
+        if self.family in MMIO and self.chance(0.3):
+            rows.append(('defaultAddressType', 'virtio-mmio' if self.family in NO_PCI else self.one('pci', 'virtio-mmio')))
+        self.rng.shuffle(rows)
+        lines = ''.join(f"<preference name='{name}' value='{value}'/>\n" for name, value in rows)
+        return f'<preferences>\n{lines}</preferences>\n' if rows or self.chance(0.5) else ''
+
+    def place(self, virtio):
         if virtio and self.chance(self.mmio_share):
             return "<address type='virtio-mmio'/>"
         if self.chance(0.01):

@@ -10,6 +10,20 @@ import shlex
 import xml.etree.ElementTree as ET
 
 ROOTS = ('pci-root', 'pcie-root')
+CLASSES = {
+    'pcie': ('pcie-root', 'pcie-root-port', 'pcie-switch-downstream-port'),
+    'pci': ('pci-root', 'pci-bridge', 'pci-expander-bus', 'dmi-to-pci-bridge', 'pcie-to-pci-bridge'),
+}
+# slots where QEMU accepts devices while the guest runs; for pci-root see Guest.hotplugs()
+HOTPLUG_SLOTS = {
+    'pcie-root-port': ('pcie', range(1)),
+    'pcie-switch-downstream-port': ('pcie', range(1)),
+    'pci-root': ('pci', range(1, 32)),
+    'pci-bridge': ('pci', range(1, 32)),
+    'pcie-to-pci-bridge': ('pci', range(1, 32)),
+}
+PREFERENCES = {'pcieHotplugSlots': 'pcie', 'pciHotplugSlots': 'pci'}
+HINTS = ('hotpluggable', 'busHint', 'preferredConnection')
 NOT_DEVICES = ('emulator', 'graphics', 'alias')
 
 
@@ -49,7 +63,12 @@ class Guest:
         self.devices = {}
         self.controllers = {}   # PCI controllers: index -> element, in the order of the XML
         seen = {}
-        for element in ET.fromstring(xml).find('devices'):
+        domain = ET.fromstring(xml)
+        machine = domain.find('os/type')
+        self.machine = '' if machine is None else machine.get('machine', '')
+        self.acpi = domain.find('features/acpi') is not None
+        self.preferences = {element.get('name'): element.get('value') for element in domain.iterfind('preferences/preference')}
+        for element in domain.find('devices'):
             alias = element.find('alias')
             if element.tag in NOT_DEVICES:
                 continue
@@ -82,6 +101,86 @@ class Guest:
             parents[index] = (None if element.get('model') in ROOTS else
                               address[1] if address else -1)
         return parents
+
+    def i440fx(self):
+        return self.machine == 'pc' or self.machine.startswith('pc-i440fx')
+
+    def hotplugs(self, index):
+        """Does QEMU accept devices on this bus while the guest runs?"""
+        element = self.controllers[index]
+        target = element.find('target')
+        return (element.get('model') in HOTPLUG_SLOTS and
+                (target is None or target.get('hotplug') != 'off') and
+                (index != 0 or self.acpi or not self.i440fx()))
+
+    def free_slots(self):
+        """class -> number of free slots where devices can be plugged in while the guest runs"""
+        used = {address[1:3] for address in self.pci_addresses().values()}
+        if self.i440fx():
+            # the chipset, and what libvirt keeps for the first video device
+            used |= {(0, 1)} | (set() if any(element.tag == 'video' for element in self.devices.values()) else {(0, 2)})
+        free = {'pcie': 0, 'pci': 0}
+        for index, element in self.controllers.items():
+            if self.hotplugs(index):
+                name, slots = HOTPLUG_SLOTS[element.get('model')]
+                free[name] += sum((index, slot) not in used for slot in slots)
+        return free
+
+    def hints(self):
+        """name -> hints of a device, for those that have some"""
+        found = {}
+        for key, element in self.devices.items():
+            address = element.find('address')
+            given = {} if address is None else {hint: address.get(hint) for hint in HINTS if address.get(hint)}
+            if given:
+                found[key] = given
+        return found
+
+
+def short(guest):
+    """Preferences that ask for more free slots than there are"""
+    free = guest.free_slots()
+    return [f'{name} is {guest.preferences[name]}, but {free[kind]} slots are free' for name, kind in PREFERENCES.items()
+            if free[kind] < number(guest.preferences.get(name))]
+
+
+def dishonoured(guest):
+    """Hints that the address beside them contradicts"""
+    faults = []
+    places = guest.pci_addresses()
+    for key, hints in guest.hints().items():
+        address = places.get(key)
+        if not address or address[1] not in guest.controllers:
+            faults.append(f'{key} has {hints} and no place')
+            continue
+        bus = address[1]
+        model = guest.controllers[bus].get('model')
+        honoured = {
+            'hotpluggable': guest.hotplugs(bus) if hints.get('hotpluggable') == 'yes' else bus == 0,
+            'busHint': model in CLASSES.get(hints.get('busHint'), ()),
+            'preferredConnection': model == hints.get('preferredConnection'),
+        }
+        faults += [f"{key} has {hint}='{hints[hint]}' and is on {model} {bus}" for hint in hints if not honoured[hint]]
+    return faults
+
+
+def lost(asked, guest):
+    """Hints of devices that are there that went away or became others. asked: what Guest.hints() said before"""
+    found = guest.hints()
+    return [f'{key} had {asked.get(key, {})} and has {found.get(key, {})}' for key in sorted(asked.keys() | found.keys())
+            if key in guest.devices and asked.get(key) != found.get(key)]
+
+
+def unlike(preferences, guest):
+    if preferences == guest.preferences:
+        return []
+    return [f'preferences were {preferences} and are {guest.preferences}']
+
+
+def added_controllers(before, after):
+    """Controllers of any type that were not there"""
+    return [f'{key} was added' for key, element in after.devices.items()
+            if element.tag == 'controller' and key not in before.devices]
 
 
 def moved(before, after):
@@ -181,6 +280,69 @@ def sample_device(alias, bus, slot):
             f"<address type='pci' domain='0x0000' bus='{bus:#04x}' slot='{slot:#04x}' function='0x0'/></rng>")
 
 
+def sample_wishes(devices, machine='q35', acpi=True, **preferences):
+    rows = ''.join(f"<preference name='{name}' value='{value}'/>" for name, value in preferences.items())
+    return Guest(f"<domain><os><type machine='{machine}'>hvm</type></os><features>{'<acpi/>' if acpi else ''}</features>"
+                 f"<preferences>{rows}</preferences><devices>{''.join(devices)}</devices></domain>")
+
+
+def self_test_wishes():
+    """The same for preferences and hints"""
+    root, port, full = (sample_controller(0, 'pcie-root'), sample_controller(1, 'pcie-root-port', 0, 1),
+                        sample_device('a', 1, 0))
+    # zero all over is no address, so nothing here is on slot 0 of bus 0
+    off = port.replace('><address', "><target hotplug='off'/><address")
+    pci = [root, sample_controller(1, 'pcie-to-pci-bridge', 0, 1)]
+    pc = [sample_controller(0, 'pci-root')]
+
+    def expect(what, found, caught):
+        return what, [] if bool(found) == caught else ['not caught'] if caught else found
+
+    def counts(what, guest, **numbers):
+        free = guest.free_slots()
+        return f'free slots: {what}', [f'{free[kind]} {kind} instead of {count}' for kind, count in numbers.items()
+                                       if free[kind] != count]
+
+    yield counts('a root port', sample_wishes([root, port]), pcie=1, pci=0)
+    yield counts('a root port that is used', sample_wishes([root, port, full]), pcie=0, pci=0)
+    yield counts('a root port without hotplug', sample_wishes([root, off]), pcie=0, pci=0)
+    yield counts('a bridge with one device', sample_wishes([*pci, sample_device('a', 1, 3)]), pcie=0, pci=30)
+    yield counts('dmi-to-pci-bridge has none', sample_wishes([root, sample_controller(1, 'dmi-to-pci-bridge', 0, 1)]), pcie=0, pci=0)
+    yield counts('pc with ACPI', sample_wishes(pc, 'pc-i440fx-7.2'), pcie=0, pci=29)
+    yield counts('pc with ACPI and video', sample_wishes([*pc, '<video/>'], 'pc-i440fx-7.2'), pci=30)
+    yield counts('pc without ACPI', sample_wishes(pc, 'pc-i440fx-7.2', acpi=False), pci=0)
+    yield counts('pci-expander-bus has none', sample_wishes([*pc, sample_controller(1, 'pci-expander-bus', 0, 3)], 'pc'), pci=28)
+    yield counts('two PHBs', sample_wishes([*pc, sample_controller(1, 'pci-root')], 'pseries-7.2', acpi=False), pci=62)
+    yield expect('enough slots', short(sample_wishes([root, port], pcieHotplugSlots=1)), False)
+    yield expect('too few PCIe slots', short(sample_wishes([root, port], pcieHotplugSlots=2)), True)
+    yield expect('too few conventional slots', short(sample_wishes(pci, pciHotplugSlots=32)), True)
+    yield expect('a lost preference', unlike({'pcieHotplugSlots': '2'}, sample_wishes([root, port])), True)
+
+    def hinted(bus, slot, hint):
+        return sample_device('a', bus, slot).replace("type='pci'", f"type='pci' {hint}")
+
+    for hint, bus, slot, caught in (
+            ("hotpluggable='yes'", 1, 0, False), ("hotpluggable='yes'", 0, 2, True),
+            ("hotpluggable='no'", 0, 2, False), ("hotpluggable='no'", 1, 0, True),
+            ("busHint='pcie'", 1, 0, False), ("busHint='pci'", 1, 0, True),
+            ("preferredConnection='pcie-root'", 0, 2, False), ("preferredConnection='pcie-root'", 1, 0, True)):
+        guest = sample_wishes([root, port, hinted(bus, slot, hint)])
+        yield expect(f'{hint} on {"the root bus" if not bus else "a root port"}', dishonoured(guest), caught)
+    yield expect("hotpluggable='yes' on a root port without hotplug",
+                 dishonoured(sample_wishes([root, off, hinted(1, 0, "hotpluggable='yes'")])), True)
+    yield expect("busHint='pcie' behind a bridge", dishonoured(sample_wishes([*pci, hinted(1, 3, "busHint='pcie'")])), True)
+    without = sample_wishes([root, port, "<rng model='virtio'><alias name='ua-a'/><address type='pci' busHint='pcie'/></rng>"])
+    yield expect('a hint without an address', dishonoured(without), True)
+    asked = without.hints()
+    yield expect('a lost hint', lost(asked, sample_wishes([root, port, full])), True)
+    yield expect('another hint', lost(asked, sample_wishes([root, port, hinted(1, 0, "busHint='pci'")])), True)
+    yield expect('a hint that nobody gave', lost({}, sample_wishes([root, port, hinted(1, 0, "busHint='pcie'")])), True)
+    yield expect('a hint that is kept', lost(asked, sample_wishes([root, port, hinted(1, 0, "busHint='pcie'")])), False)
+    yield expect('a hint of a device that was removed', lost(asked, sample_wishes([root, port])), False)
+    yield expect('a controller that was added', added_controllers(sample_wishes([root]), sample_wishes([root, port])), True)
+    yield expect('a controller that was removed', added_controllers(sample_wishes([root, port]), sample_wishes([root])), False)
+
+
 def self_test():
     """(what, faults) for each check: it catches what is broken and passes what is not"""
     root = sample_controller(0, 'pci-root')
@@ -211,6 +373,7 @@ def self_test():
     device = '-device virtio-rng-pci,id=r,bus=pci.2,addr=0x1'
     yield 'a child before its parent on the command line', caught(child_first_argv(f'qemu {child} {parent}'))
     yield 'a device before its bus on the command line', caught(child_first_argv(f'qemu {parent} {device} {child}'))
+    yield from self_test_wishes()
     yield 'a good guest passes', (
         moved(guest, guest) + shared(guest) + unreachable(guest) + changed(good, good) +
         changed_topology(guest, guest) + child_first_argv(f'qemu {parent} {child} {device}'))
