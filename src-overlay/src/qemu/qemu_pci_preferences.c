@@ -425,6 +425,7 @@ qemuPCIHintsCheckIter(virDomainDef *def G_GNUC_UNUSED,
                       virDomainDeviceInfo *info,
                       void *opaque)
 {
+    const qemuPCIPolicy *policy = opaque;
     const char *reason;
 
     if (!virDomainPCIHintsGiven(&info->pciHints))
@@ -434,10 +435,14 @@ qemuPCIHintsCheckIter(virDomainDef *def G_GNUC_UNUSED,
         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
         return qemuPCIHintsRefuse(dev, _("'hotpluggable', 'busHint' and 'preferredConnection' are not supported for PCI controllers"));
 
-    if (!info->pciConnectFlags)
+    /* some devices of pseries have been given another type of address by now */
+    if (!info->pciConnectFlags || info->type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI)
         return qemuPCIHintsRefuse(dev, _("the device takes no PCI address"));
 
-    if ((reason = qemuPCIHintsContradiction(&info->pciHints, info->pciConnectFlags, opaque)))
+    if (policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT)
+        return qemuPCIHintsRefuse(dev, _("the machine type has no PCI"));
+
+    if ((reason = qemuPCIHintsContradiction(&info->pciHints, info->pciConnectFlags, policy)))
         return qemuPCIHintsRefuse(dev, reason);
 
     return 0;
