@@ -111,5 +111,8 @@ class Checks:
 
 
 def keep(verb, results):
+    """Keep RESULTS for the picture; what was not measured this time stays as it is."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f'{verb}.json').write_text(json.dumps(results, indent=1) + '\n')
+    path = RESULTS / f'{verb}.json'
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**before, **results}, indent=1) + '\n')
