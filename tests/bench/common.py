@@ -30,12 +30,14 @@ def say(text):
 class Builds:
     """The two builds, and a directory for roots of theirs, which goes at the end."""
 
-    def __init__(self, names=(PRISTINE, SERIES)):
+    def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix='pcitopo-bench-'))
         self.path = dict(zip((SERIES, PRISTINE), embedded.builds()))
         self.cache = {}
         self.roots = 0
         self.open = []
+
+    def probe(self, names):
         say('finding out what QEMU can do')
         rows = {machine.emulator: (machine.arch, machine.machine, machine.emulator)
                 for machine in MACHINES.values() if machine.emulator}
@@ -64,8 +66,10 @@ class Builds:
 
 @contextlib.contextmanager
 def builds(*names):
-    both = Builds(*names)
+    """The builds with these names; both without any"""
+    both = Builds()
     try:
+        both.probe(names or (PRISTINE, SERIES))
         yield both
     finally:
         both.close()
