@@ -34,6 +34,36 @@ libvirt 1.0.0" ]
     diff -r -x .git "${lines[-1]}" "$BATS_TEST_TMPDIR/libvirt-1.0.0"
 }
 
+@test "a prefix of the series: the first patches, golden files only where a patch lists them" {
+    make_patch 0001-one.patch src/one.txt 's/line 20$/line twenty/'
+    make_patch 0002-two.patch src/two.txt 's/line 20$/  TEST("ours");/'
+    make_patch 0003-run.patch run.in 's/^exec/# nothing\nexec/'
+    mkdir -p "$PCITOPO_ROOT/tests/goldendata"
+    echo ours >"$PCITOPO_ROOT/tests/goldendata/ours.xml"
+    echo other >"$PCITOPO_ROOT/tests/goldendata/other.xml"
+    tree=$PCITOPO_ROOT/build/1.0.0-prefixes/src
+    top=$BATS_TEST_TMPDIR/libvirt-1.0.0
+    for n in 0 1 2 3 1; do
+        run source_tree --prefix $n
+        [ "$status" -eq 0 ]
+        [ "${lines[-1]}" = "$tree" ]
+        [ "$(git -C "$tree" rev-list --count overlay..)" -eq $n ]
+        [ "$(cat "$tree/src/ours.txt")" = overlay ]
+        case $n in
+        0) cmp "$tree/src/one.txt" "$top/src/one.txt" ;;
+        1) grep -x 'line twenty' "$tree/src/one.txt"; cmp "$tree/src/two.txt" "$top/src/two.txt" ;;
+        esac
+        # the whole series has them all
+        [ "$(cd "$tree/tests/goldendata"; echo *)" = "$(case $n in 2) echo ours.xml ;; 3) echo other.xml ours.xml ;; esac | cat - <(echo upstream.xml) | paste -sd' ')" ]
+    done
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0" ]
+    for n in 4 -1 x; do
+        run source_tree --prefix $n
+        [ "$status" -ne 0 ]
+        says "--prefix: $n is not a number from 0 to 3"
+    done
+}
+
 @test "golden files are laid with the overlay" {
     mkdir -p "$PCITOPO_ROOT/tests/goldendata"
     echo ours >"$PCITOPO_ROOT/tests/goldendata/ours.xml"

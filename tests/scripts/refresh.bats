@@ -116,6 +116,21 @@ Patch-Name: 0002-two.patch'
     [ "$before" = "$(ours)" ]
 }
 
+@test "edits fold after a build that stopped because of them" {
+    sed -i 's/line twenty$/line XX/' "$SRC/src/one.txt"
+    echo here >"$PCITOPO_ROOT/src-overlay/src/ours.txt"
+    run source_tree
+    [ "$status" -ne 0 ]
+    says "changes that would be lost, in: src/one.txt"
+    run "$SCRIPTS/refresh" --into one
+    echo "$output"
+    [ "$status" -eq 0 ]
+    grep -x '+line XX' "$PATCHES/0001-one.patch"
+    [ "$(cat "$SRC/src/ours.txt")" = here ]
+    [ "$(git -C "$SRC" log --format=%s overlay -1)" = "overlay: files of the series" ]
+    [ "$(git -C "$SRC" show overlay:src/ours.txt)" = here ]
+}
+
 @test "edits that do not fold are refused, and nothing changes" {
     sed -i 's/line twenty$/line 2x10/' "$SRC/src/one.txt"
     commit -am 'area: two times ten
@@ -191,7 +206,9 @@ Because five is better.'
 @test "an overlay file edited here only stays" {
     echo here >"$PCITOPO_ROOT/src-overlay/src/ours.txt"
     run "$SCRIPTS/refresh"
+    [ "$status" -eq 0 ]
     [ "$(cat "$PCITOPO_ROOT/src-overlay/src/ours.txt")" = here ]
+    [ "$(cat "$SRC/src/ours.txt")" = here ]
 }
 
 @test "a new file in the tree is refused" {

@@ -28,6 +28,9 @@ G_STATIC_ASSERT(VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST == 10);
 /* One bit per slot; a slot mask has to hold them all */
 G_STATIC_ASSERT(VIR_PCI_ADDRESS_SLOT_LAST == 31);
 
+/* So does the mask of a slot's functions */
+G_STATIC_ASSERT(VIR_PCI_ADDRESS_FUNCTION_LAST == 7);
+
 /* The connect types are one bit each, from ..._PCI_DEVICE to ..._PCIE_TO_PCI_BRIDGE */
 #define TYPE_FIRST 4
 #define TYPE_LAST 13

@@ -20,6 +20,10 @@
 
 VIR_LOG_INIT("conf.domain_preferences");
 
+/* A type that is added upstream may be one more way to connect virtio devices,
+ * for "defaultAddressType" and the policy rows of the hypervisor drivers. */
+G_STATIC_ASSERT(VIR_DOMAIN_DEVICE_ADDRESS_TYPE_LAST == 13);
+
 VIR_ENUM_IMPL(virDomainPreference,
               VIR_DOMAIN_PREFERENCE_LAST,
               "pcieHotplugSlots",
