@@ -71,9 +71,10 @@ series() {
 
 # -- packages ----------------------------------------------------------------------------------
 
+# need_packages [PACKAGE…]: those of releases.ini and these
 need_packages() {
     local wanted missing command
-    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages)"
+    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages) $*"
     if ! command -v dpkg-query >/dev/null; then
         for command in meson ninja gcc git xz; do
             command -v "$command" >/dev/null ||
@@ -118,8 +119,9 @@ check_tarball() {
   got             ${got%% *}"
 }
 
-# apt_sources SUITE DIR: for each Debian archive that the machine itself uses a file DIR/N.sources or
-# DIR/N.list, which asks the same archive, with the same keyring, for the source packages of SUITE
+# apt_sources SUITE DIR [TYPE]: for each Debian archive that the machine itself uses a file DIR/N.sources
+# or DIR/N.list, which asks the same archive, with the same keyring, for the packages of SUITE; TYPE is
+# deb-src (source packages, the default) or deb
 apt_sources() {
     local codename list parts
     # shellcheck disable=SC1091
@@ -127,23 +129,24 @@ apt_sources() {
     list=/etc/apt/sources.list parts=/etc/apt/sources.list.d
     eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
     rm -rf "$2"; mkdir -p "$2"
-    cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v suite="$1" -v dir="$2" '
+    cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v suite="$1" -v dir="$2" -v type="${3:-deb-src}" '
         $1 == "deb" {
+            # what is wanted may be of another architecture
+            sub(/arch=[^] \t]* ?/, ""); sub(/\[ *\][ \t]*/, "")
             i = 2
             if ($i ~ /^\[/) { while ($i !~ /\]$/ && i < NF) i++; i++ }
             if ($(i + 1) != codename || $0 !~ / main( |$)/) next
-            sub(/^deb/, "deb-src")
-            line = ""; for (f = 1; f <= i; f++) line = line (f == 1 ? "deb-src" : $f) " "
+            line = ""; for (f = 1; f <= i; f++) line = line (f == 1 ? type : $f) " "
             print line suite " main" > (dir "/" ++n ".list")
         }' || true
     for list in "${parts%/}"/*.sources; do
         [ -f "$list" ] || continue
         # a blank line at the end closes the last paragraph
-        { grep -v '^#' "$list"; echo; } | awk -v codename="$codename" -v suite="$1" -v dir="$2/$(basename "$list" .sources)" '
+        { grep -v '^#' "$list"; echo; } | awk -v codename="$codename" -v suite="$1" -v dir="$2/$(basename "$list" .sources)" -v type="${3:-deb-src}" '
             function flush() {
                 if ((" " suites " ") ~ (" " codename " ") && (" " components " ") ~ / main / && enabled != "no") {
                     file = dir "-" ++n ".sources"
-                    printf "Types: deb-src\nSuites: %s\nComponents: main\n%s", suite, rest > file
+                    printf "Types: %s\nSuites: %s\nComponents: main\n%s", type, suite, rest > file
                 }
                 suites = components = enabled = rest = ""
             }
@@ -159,12 +162,11 @@ apt_sources() {
     done
 }
 
-download_tarball() {
-    local apt=$BUILD/download/apt suite source got log=$BUILD/download/apt.log
-    suite=$(ini "$BASE" suite)
-    command -v apt-get >/dev/null || die "no apt-get here: give the tarball of libvirt $BASE with --tarball FILE"
-    say "getting the source of libvirt $BASE (Debian $suite)"
-    apt_sources "$suite" "$apt/sources"
+# archive_file OPTION PATTERN FILE: FILE becomes the file of that name in the release's source package,
+# one of those that "apt-get source OPTION" gets; where there is none what apt said is shown
+archive_file() {
+    local apt=$BUILD/download/apt source got log=$BUILD/download/apt.log
+    apt_sources "$(ini "$BASE" suite)" "$apt/sources"
     : >"$log"
     for source in "$apt"/sources/*; do
         [ -f "$source" ] || continue
@@ -174,21 +176,32 @@ download_tarball() {
                        -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
                        # the default user for downloads may not enter this directory
                        -o APT::Sandbox::User=root)
-        # What counts is that the tarball arrives and has the right hash: apt also fails
-        # when a file that nobody needs here (the .dsc) is gone from the archive.
+        # What counts is that the file arrives and is the right one: apt also fails when a file
+        # that nobody needs here (the .dsc) is gone from the archive.
         { apt-get "${options[@]}" update &&
-          cd "$apt/get" && apt-get "${options[@]}" source --download-only --tar-only libvirt; } >>"$log" 2>&1 </dev/null || true
+          cd "$apt/get" && apt-get "${options[@]}" source --download-only "$1" libvirt; } >>"$log" 2>&1 </dev/null || true
         cd "$ROOT"
-        got=$apt/get/libvirt_$BASE.orig.tar.xz
-        if [ -f "$got" ]; then
-            check_tarball "$got"
-            mv "$got" "$1"
+        for got in "$apt"/get/*; do
+            # shellcheck disable=SC2254  # it is a pattern
+            case ${got##*/} in $2) ;; *) continue ;; esac
+            [[ $2 != *.orig.tar.xz ]] || check_tarball "$got"
+            # a directory keeps the file's own name
+            mv "$got" "$3"
             rm -rf "$apt"
             return 0
-        fi
+        done
     done
     tail -n 8 "$log" >&2
-    die "the source of libvirt $BASE could not be had from Debian $suite (log: $log)
+    return 1
+}
+
+download_tarball() {
+    local suite
+    suite=$(ini "$BASE" suite)
+    command -v apt-get >/dev/null || die "no apt-get here: give the tarball of libvirt $BASE with --tarball FILE"
+    say "getting the source of libvirt $BASE (Debian $suite)"
+    archive_file --tar-only "libvirt_$BASE.orig.tar.xz" "$1" ||
+        die "the source of libvirt $BASE could not be had from Debian $suite (log: $BUILD/download/apt.log)
   give it with --tarball FILE: libvirt-$BASE.tar.xz, sha256 $SHA256"
 }
 
