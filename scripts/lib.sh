@@ -132,7 +132,7 @@ apt_sources() {
     cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v suite="$1" -v dir="$2" -v type="${3:-deb-src}" '
         $1 == "deb" {
             # what is wanted may be of another architecture
-            sub(/arch=[^] \t]* ?/, ""); sub(/\[ *\][ \t]*/, "")
+            sub(/[ \t]+arch=[^] \t]*/, ""); sub(/\[arch=[^] \t]*[ \t]*/, "["); sub(/\[\][ \t]*/, "")
             i = 2
             if ($i ~ /^\[/) { while ($i !~ /\]$/ && i < NF) i++; i++ }
             if ($(i + 1) != codename || $0 !~ / main( |$)/) next

@@ -123,7 +123,7 @@ CONF
     echo "$output"
     [ "$status" -eq 0 ]
     output=$(cat "$BATS_TEST_TMPDIR"/sources/*)
-    says "deb-src [signed-by=/keys/one.gpg arch=amd64] http://one.invalid/debian elsewhere main"
+    says "deb-src [signed-by=/keys/one.gpg] http://one.invalid/debian elsewhere main"
     says "URIs: http://two.invalid/debian"
     says "Suites: elsewhere"
     says " -----END KEY-----"
