@@ -329,6 +329,20 @@ $(grep -B1 'offset' <<<"$out" | sed 's/^/  /')
     printf '%s\n' "$commit"
 )
 
+# patch_text COMMIT FILE…: the patch that a commit is, as it stands in patches/
+patch_text() {
+    local commit=$1 message
+    shift
+    message=$(tree_git log -1 --format=%B "$commit" | sed '/^Patch-Name: /d')
+    printf '%s\n' "$message"
+    grep -q '^Forwarded: ' <<<"$message" || printf '\nForwarded: no\n'
+    printf '%s\n\n' ---
+    # all that a user's git settings could change is given; lines with hashes are left out
+    tree_git --literal-pathspecs diff-tree -p -r --no-commit-id --no-renames --no-ext-diff --no-textconv --no-color \
+        -U3 --inter-hunk-context=0 --diff-algorithm=myers --indent-heuristic --src-prefix=a/ --dst-prefix=b/ \
+        "$commit^" "$commit" -- "$@" | sed '/^index [0-9a-f]*\.\./d'
+}
+
 # worktree_tree: the tree object of the files as they are now; $DIR/work.index is its index
 worktree_tree() {
     cp -p "$SRC/.git/index" "$DIR/work.index" 2>/dev/null || rm -f "$DIR/work.index"

@@ -27,7 +27,8 @@ def point(text, faults):
     failed |= bool(faults)
     print(f'{"not ok" if faults else "ok"} {points} - {text}')
     for fault in sorted(faults):
-        print(f'# {fault}')
+        for line in fault.splitlines():
+            print(f'# {line}')
 
 
 def below(directory):
@@ -104,6 +105,15 @@ for base in bases:
 point('patches have a complete header, zero hashes, and only hooks', faults)
 
 kept = {base: names[base] for base in bases if names[base]}
+here = [base for base in kept if (root / 'build' / base / 'tree.key').exists()]
+faults = []
+for base in here:
+    check = subprocess.run([pathlib.Path(__file__).resolve().parent.parent / 'scripts' / 'refresh', '--base', base, '--check'],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors='replace')
+    if check.returncode != 0:
+        faults.append(f'{base}: {check.stderr or "failed"}')
+point(f'patches apply without fuzz and offset, and refresh would change nothing ({" ".join(here) or "no tree here yet"})', faults)
+
 first = next(iter(kept), None)
 point('the series has the same patches on every release',
       [f'{base} differs from {first}: {" ".join(sorted(set(kept[base]) ^ set(kept[first])))}'

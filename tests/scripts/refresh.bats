@@ -225,3 +225,34 @@ Because five is better.'
     [ "$status" -ne 0 ]
     says "run scripts/build first"
 }
+
+@test "--check passes on a series as refresh writes it, whatever was edited in the tree" {
+    sed -i 's/line twenty$/line XX/' "$SRC/src/one.txt"
+    before=$(ours; snapshot "$SRC")
+    run "$SCRIPTS/refresh" --check
+    [ "$status" -eq 0 ]
+    [ -z "$output" ]
+    [ "$before" = "$(ours; snapshot "$SRC")" ]
+}
+
+@test "--check names a patch that refresh would write in another way, and changes nothing" {
+    # applies, but with less context than git writes
+    sed -i '/^@@/{s/17,7 +17,7/18,6 +18,6/;n;d}' "$PATCHES/0002-two.patch"
+    before=$(ours)
+    run "$SCRIPTS/refresh" --check
+    [ "$status" -ne 0 ]
+    says "patches/1.0.0/0002-two.patch is not as refresh writes it"
+    says "+@@ -17,7 +17,7 @@"
+    [ "$before" = "$(ours)" ]
+}
+
+@test "--check names a patch that needs an offset, or does not apply" {
+    sed -i 's/^@@ -17,7 +17,7 @@/@@ -15,7 +15,7 @@/' "$PATCHES/0002-two.patch"
+    run "$SCRIPTS/refresh" --check
+    [ "$status" -ne 0 ]
+    says "0002-two.patch applies only with an offset"
+    sed -i 's/^-line 20$/-line 20 of another release/' "$PATCHES/0001-one.patch"
+    run "$SCRIPTS/refresh" --check
+    [ "$status" -ne 0 ]
+    says "0001-one.patch does not apply"
+}
