@@ -21,6 +21,8 @@ from topology import number
 BUILD = builds()[0]
 LONG = os.environ.get('PCITOPO_LONG') == '1'
 PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
+# architectures that QEMU calls otherwise than libvirt
+QEMU_NAMES = {'armv7l': 'arm', 'i686': 'i386'}
 
 
 class Broken(Exception):
@@ -33,7 +35,7 @@ class Machine:
     def __init__(self, name, arch, machine, acpi, label, express, features=''):
         self.name, self.arch, self.machine, self.acpi = name, arch, machine, acpi
         self.label, self.express, self.features = label, express, features
-        self.emulator = shutil.which(f'qemu-system-{arch}')
+        self.emulator = shutil.which(f'qemu-system-{QEMU_NAMES.get(arch, arch)}')
 
     def __str__(self):
         return self.label
@@ -62,7 +64,9 @@ PC_NO_ACPI = Machine('pc', 'x86_64', 'pc', False, 'pc × no ACPI', False)
 # ACPI needs UEFI there
 VIRT = Machine('virt', 'aarch64', 'virt', False, 'aarch64 virt × no ACPI', True)
 PSERIES = Machine('pseries', 'ppc64', 'pseries', False, 'pseries × no ACPI', False)
-MACHINES = (Q35, Q35_NO_ACPI, PC, PC_NO_ACPI, VIRT, PSERIES)
+RISCV = Machine('virt', 'riscv64', 'virt', False, 'riscv64 virt × no ACPI', True)
+ARM = Machine('virt', 'armv7l', 'virt', False, 'armv7l virt × no ACPI', True)
+MACHINES = (Q35, Q35_NO_ACPI, PC, PC_NO_ACPI, VIRT, PSERIES, RISCV, ARM)
 
 
 def address(bus=None, slot=0, function=0, hints=''):
@@ -208,8 +212,9 @@ def show(path):
     return ' / '.join(str(step) if isinstance(step, str) else f'{step[0]:02x}.{step[1]:x}' for step in path)
 
 
-def misplaced(text, tree):
-    """Devices that QEMU has elsewhere than the XML says, or that only one of both knows."""
+def misplaced(text, tree, empty=False):
+    """Devices that QEMU has elsewhere than the XML says, or that only one of both knows. EMPTY: the
+    domain may be one without PCI."""
     wanted = xml_places(text)
     named, every = qemu_places(tree)
     faults = []
@@ -220,7 +225,7 @@ def misplaced(text, tree):
             faults.append(f'{name} should be at {show(path)}, QEMU has nothing there')
     faults += [f'QEMU has {name} at {show(path)}, and the XML does not say so'
                for name, path in named.items() if name not in wanted]
-    return faults or ([] if wanted else ['the XML has no PCI device at all'])
+    return faults or ([] if wanted or empty else ['the XML has no PCI device at all'])
 
 
 def query_pci_paths(reply):
@@ -277,8 +282,8 @@ class Lab:
         text = self.must(f"qemu-monitor-command {name} '{{\"execute\":\"{command}\"}}'")
         return text[text.index('{"return"'):text.rindex('}') + 1]
 
-    def misplaced(self, name):
-        return misplaced(self.dump(name, live=True), self.hmp(name, 'info qtree'))
+    def misplaced(self, name, empty=False):
+        return misplaced(self.dump(name, live=True), self.hmp(name, 'info qtree'), empty)
 
     def query_pci(self, name, patience=60):
         """Faults: query-pci shows the topology of the XML, once the firmware has given the bridges

@@ -8,7 +8,7 @@ import subprocess
 import time
 import xml.etree.ElementTree as ET
 
-from lab import (LONG, PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, Daemon, address, disk, free,
+from lab import (ARM, LONG, PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, RISCV, VIRT, Broken, Daemon, address, disk, free,
                  free_express, misplaced, models, nic, pci, rng)
 from topology import Guest, changed, changed_topology, moved, number, shared, unreachable
 
@@ -34,6 +34,10 @@ def self_test(bench):
                     unless(misplaced(text, tree.replace('00.0', '00.1')), 'a moved device is not noticed') +
                     unless(misplaced(text, tree + extra), 'a device that the XML has not is not noticed') +
                     unless(misplaced(text, tree[:tree.index('          dev: virtio')]), 'a missing device is not noticed'))
+    bench.tap.point('self-test: a domain without any PCI device is noticed',
+                    unless(misplaced('<domain><devices/></domain>', ''), 'not noticed') +
+                    misplaced('<domain><devices/></domain>', '', empty=True) +
+                    unless(misplaced('<domain><devices/></domain>', tree, empty=True), 'a device of QEMU is not noticed'))
     guest = Guest(text)
     bench.tap.point('self-test: free slots are counted',
                     unless(free_express(guest) == 0, 'an occupied port is counted') +
@@ -63,6 +67,10 @@ def start(bench):
         (PC, 'forty devices', ''.join(rng(n) for n in range(40))),
         (PC_NO_ACPI, 'nested bridges', ''.join(rng(n) for n in range(70))),
         (PSERIES, 'forty devices', ''.join(rng(n) for n in range(40))),
+        *((machine, what, devices) for machine in (RISCV, ARM) for what, devices in (
+            ('bare root ports (U14)', pci('pcie-root-port') * 3 + rng('a') + rng('b')),
+            ('four bare downstream ports', pci('pcie-switch-downstream-port') * 4 + rng('a')),
+            ('conventional and PCIe devices', nic('a', 'e1000') + nic('b', 'rtl8139') + rng('c') + rng('d')))),
     ]
     for machine, what, devices in guests:
         if not bench.have(machine, 'start'):
@@ -137,6 +145,8 @@ def promise(bench):
         (VIRT, 'pciHotplugSlots', 40, e1000, 'e1000', False),
         (PSERIES, 'pciHotplugSlots', 40, live_rng, 'rng', False),
         (PSERIES, 'pciHotplugSlots', 100, e1000, 'e1000', False),
+        *((machine, 'pcieHotplugSlots', 6, live_rng, 'rng', False) for machine in (RISCV, ARM)),
+        *((machine, 'pciHotplugSlots', 4, e1000, 'e1000', False) for machine in (RISCV, ARM)),
     ]
     if LONG:
         rows += [
