@@ -12,6 +12,7 @@ ROOT=${PCITOPO_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 # shellcheck disable=SC2034  # read by the scripts that source this file
 SCRIPTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=$ROOT/build
+RELEASES=$ROOT/releases.ini
 
 say() { printf '%s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -28,7 +29,7 @@ ini() {
         /^[ \t]/ { if (found) { sub(/^[ \t]+/, ""); printf "%s ", $0 } next }
         { split($0, part, /[ \t]*=/); found = (part[1] == key) }
         found { sub(/^[^=]*=[ \t]*/, ""); printf "%s ", $0 }
-    ' "$ROOT/releases.ini" | sed 's/ *$//; s/^ *//'
+    ' "$RELEASES" | sed 's/ *$//; s/^ *//'
 }
 
 # set_base VERSION [pristine]: the release and the places that belong to it
@@ -36,7 +37,7 @@ set_base() {
     BASE=${1:-$(ini common default)}
     SHA256=$(ini "$BASE" sha256)
     [ -n "$SHA256" ] ||
-        die "libvirt $BASE is not in releases.ini, which has: $(sed -n 's/^\[\([0-9].*\)\]$/\1/p' "$ROOT/releases.ini" | paste -sd' ')"
+        die "libvirt $BASE is not in releases.ini, which has: $(sed -n 's/^\[\([0-9].*\)\]$/\1/p' "$RELEASES" | paste -sd' ')"
     KIND=${2:-}
     DIR=$BUILD/$BASE${KIND:+-$KIND}
     SRC=$DIR/src
