@@ -106,6 +106,21 @@ log_line() { tail -n 1 "$PCITOPO_ROOT/docs/rebase-log.md" | cut -d'|' -f3-; }
     [ "$(log_line)" = " 1.0.0 | 2.0.0 | 3 | 1 | 2 | 0002 (src/two.txt) |" ]
 }
 
+@test "a file that upstream rewrote does not fill the screen" {
+    seq -f 'line %g' 40000 | sed 's/^line 4$/line four/' >"$BATS_TEST_TMPDIR/libvirt-1.0.0/src/one.txt"
+    rm "$PCITOPO_ROOT/patches/1.0.0/"*
+    tar -C "$BATS_TEST_TMPDIR" -cJf "$TARBALL" libvirt-1.0.0
+    sed -i "s/^sha256.*/sha256 = $(sha256sum <"$TARBALL" | cut -d' ' -f1)/" "$PCITOPO_ROOT/releases.ini"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download"
+    make_patch 0001-one.patch src/one.txt 's/line 20$/line twenty/'
+    make_next src/one.txt 's/$/ of upstream/'
+    run rebase --tarball "$NEXT"
+    [ "$status" -ne 0 ]
+    says "-line 2"
+    says "when it is right:"
+    [ "${#lines[@]}" -lt 120 ]
+}
+
 @test "--abort leaves everything as it was" {
     make_next src/two.txt 's/line 30$/line 30 of upstream/'
     source_tree
