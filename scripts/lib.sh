@@ -44,6 +44,7 @@ set_base() {
     OBJ=$DIR/obj
     PATCHES=$ROOT/patches/$BASE
     read -ra GOLDENS <<<"$(ini "$BASE" goldens)"
+    INPUTS=$(ini "$BASE" inputs)
 }
 
 # set_prefix N: of the series only the first N patches, in a tree of their own that all prefixes share
@@ -236,10 +237,20 @@ tree_git() {
         git --git-dir="$SRC/.git" -c core.attributesFile=/dev/null -c core.autocrlf=false -c core.quotePath=false "$@"
 }
 
+# stage_inputs: copy the inputs that releases share to the names that this release has for them
+stage_inputs() {
+    [ -n "$INPUTS" ] || return 0
+    rm -rf "$DIR/inputs"
+    mkdir -p "$DIR/inputs/${GOLDENS[0]}"
+    find "$ROOT/$INPUTS" -maxdepth 1 -name '*.xml' -exec cp -pPt "$DIR/inputs/${GOLDENS[0]}" {} +
+}
+
 # overlay_files: "PATH-IN-TREE<TAB>DIRECTORY-IT-IS-UNDER" of each file of ours, sorted
 overlay_files() {
     local dir
     {
+        [ -z "$INPUTS" ] ||
+            find "$DIR/inputs" \( -type f -o -type l \) -printf "%P\t$DIR/inputs\n"
         [ ! -d "$ROOT/src-overlay" ] ||
             find "$ROOT/src-overlay" \( -type f -o -type l \) ! -name '*~' -printf "%P\t$ROOT/src-overlay\n"
         for dir in "${GOLDENS[@]}"; do
@@ -357,6 +368,7 @@ changed() { tree_git diff-tree -r --name-only --no-renames "$1" "$2" | LC_ALL=C 
 # lay_tree TARBALL: make the tree what overlay and series say; TARBALL may be empty
 lay_tree() {
     local key new now
+    stage_inputs
     key=$(tree_key)
     if [ -d "$SRC/.git" ] && [ "$(cat "$DIR/tree.key" 2>/dev/null)" = "$key" ]; then return 0; fi
     if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$UNPACKED $SHA256" ]; then

@@ -60,6 +60,9 @@ ours = files(root / 'src-overlay') if (root / 'src-overlay').exists() else set()
 for directory in releases[base].get('goldens', '').split():
     if (root / directory).exists():
         ours |= {os.path.join(directory, name) for name in files(root / directory)}
+if 'inputs' in releases[base]:
+    ours |= {os.path.join(releases[base]['goldens'].split()[0], path.name)
+             for path in (root / releases[base]['inputs']).glob('*.xml')}
 
 old, new = files(source['pristine']), files(source['patched'])
 if not old or not new:

@@ -2546,30 +2546,10 @@ virshDomPCIShowDot(vshControl *ctl,
 
 /* -- the command ----------------------------------------------------------- */
 
-#if LIBVIR_VERSION_NUMBER >= 10004000
-const vshCmdInfo info_dompci = {
-    .help = N_("show the PCI topology and the free slots of a domain"),
-    .desc = N_("Show which PCI controllers a domain has, where its devices are "
-               "plugged in, and which slots are free."),
-};
-# define OPTION_POSITIONAL .positional = true
-# define OPTION_NAMED .positional = false
-# define OPTION_STRING vshCommandOptString
-#else
-const vshCmdInfo info_dompci[] = {
-    {.name = "help",
-     .data = N_("show the PCI topology and the free slots of a domain")
-    },
-    {.name = "desc",
-     .data = N_("Show which PCI controllers a domain has, where its devices are "
-                "plugged in, and which slots are free.")
-    },
-    {.name = NULL}
-};
-# define OPTION_POSITIONAL .flags = VSH_OFLAG_NONE
-# define OPTION_NAMED .flags = VSH_OFLAG_REQ_OPT
-# define OPTION_STRING vshCommandOptStringReq
-#endif
+VSH_CMD_INFO(info_dompci) =
+    VSH_CMD_INFO_TEXTS(N_("show the PCI topology and the free slots of a domain"),
+                       N_("Show which PCI controllers a domain has, where its devices are "
+                          "plugged in, and which slots are free."));
 
 
 static char **
@@ -2587,19 +2567,19 @@ virshDomPCIFormatCompleter(vshControl *ctl G_GNUC_UNUSED,
 const vshCmdOptDef opts_dompci[] = {
     {.name = "domain",
      .type = VSH_OT_STRING,
-     OPTION_POSITIONAL,
+     VSH_OPT_POSITIONAL,
      .help = N_("domain name, id or uuid"),
      .completer = virshDomainNameCompleter,
     },
     {.name = "file",
      .type = VSH_OT_STRING,
-     OPTION_NAMED,
+     VSH_OPT_NAMED,
      .help = N_("show the domain XML in this file instead of a domain"),
      .completer = virshCompletePathLocalExisting,
     },
     {.name = "format",
      .type = VSH_OT_STRING,
-     OPTION_NAMED,
+     VSH_OPT_NAMED,
      .help = N_("output format: tree, table, json or dot"),
      .completer = virshDomPCIFormatCompleter,
     },
@@ -2638,8 +2618,8 @@ cmdDomPCI(vshControl *ctl,
     VSH_EXCLUSIVE_OPTIONS("inactive", "file");
     VSH_REQUIRE_OPTION("plan", "file");
 
-    if (OPTION_STRING(ctl, cmd, "file", &file) < 0 ||
-        OPTION_STRING(ctl, cmd, "format", &formatName) < 0)
+    if (VSH_OPT_STRING(ctl, cmd, "file", &file) < 0 ||
+        VSH_OPT_STRING(ctl, cmd, "format", &formatName) < 0)
         return false;
 
     if (formatName &&

@@ -10,14 +10,7 @@
 
 extern const vshCmdOptDef opts_dompci[];
 
-/* vshCmdInfo became one struct instead of a list of names and values */
-#if LIBVIR_VERSION_NUMBER >= 10004000
-extern const vshCmdInfo info_dompci;
-# define VIRSH_DOMPCI_INFO &info_dompci
-#else
-extern const vshCmdInfo info_dompci[];
-# define VIRSH_DOMPCI_INFO info_dompci
-#endif
+extern VSH_CMD_INFO(info_dompci);
 
 bool
 cmdDomPCI(vshControl *ctl,
@@ -29,6 +22,6 @@ cmdDomPCI(vshControl *ctl,
         .name = "dompci", \
         .handler = cmdDomPCI, \
         .opts = opts_dompci, \
-        .info = VIRSH_DOMPCI_INFO, \
+        .info = VSH_CMD_INFO_REF(info_dompci), \
         .flags = VSH_CMD_FLAG_NOCONNECT \
     }

@@ -428,7 +428,9 @@ virDomainPCITopologyBusTakes(const virDomainPCIAddressBus *bus,
     if (flags & VIR_PCI_CONNECT_INTEGRATED) {
         if (idx != 0)
             return false;
-        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN;
+        /* what is part of the chipset may be conventional; 9.0.0's rule does
+         * not say so, for it has no such device */
+        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN | VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
     }
 
     if (flags & ~busFlags & (VIR_PCI_CONNECT_AUTOASSIGN |
