@@ -73,10 +73,10 @@ series() {
 
 # -- packages ----------------------------------------------------------------------------------
 
-# need_packages [PACKAGE…]: those of releases.ini and these
+# need_packages: those of releases.ini, and of MORE_PACKAGES
 need_packages() {
     local wanted missing command
-    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages) $*"
+    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages) ${MORE_PACKAGES:-}"
     if ! command -v dpkg-query >/dev/null; then
         for command in meson ninja gcc git xz; do
             command -v "$command" >/dev/null ||

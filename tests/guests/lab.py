@@ -18,7 +18,7 @@ from embedded import Gone, Virsh, builds, make_root, probe
 from tap import Tap
 from topology import number
 
-BUILD = builds()[0]
+BUILD, PRISTINE = builds()
 LONG = os.environ.get('PCITOPO_LONG') == '1'
 PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
 # architectures that QEMU calls otherwise than libvirt
@@ -360,7 +360,8 @@ class Daemon(Lab):
     """A virtqemud with directories of its own. A session daemon must not be root: if we are, it is
     somebody else in a user namespace."""
 
-    def __init__(self, directory, cache, number, patience=120):
+    def __init__(self, directory, cache, number, build=BUILD, patience=120):
+        self.build, self.patience = build, patience
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='s', dir=directory))
         for part in ('run', 'cache/libvirt/qemu', 'config/libvirt', 'data', 'work'):
             (self.root / part).mkdir(parents=True)
@@ -373,7 +374,7 @@ class Daemon(Lab):
             f'log_outputs = "3:file:{self.root}/virtqemud.log"\n')
         self.socket = self.root / 'run/libvirt/virtqemud-sock'
         self.uri = f'qemu+unix:///session?socket={self.socket}'
-        self.virsh = SessionVirsh(BUILD, self.root, patience, self.uri)
+        self.virsh = SessionVirsh(build, self.root, patience, self.uri)
         self.process = None
         self.start()
 
@@ -398,7 +399,7 @@ class Daemon(Lab):
                            XDG_DATA_HOME=f'{self.root}/data')
         with open(self.root / 'virtqemud.out', 'a') as output:
             self.process = subprocess.Popen(
-                self.disguise() + [BUILD / 'run', BUILD / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
+                self.disguise() + [self.build / 'run', self.build / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
                                    '--pid-file', self.root / 'virtqemud.pid'],
                 cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True)
@@ -432,8 +433,18 @@ class Daemon(Lab):
         for name in running:
             self.wait_for(name, 'paused')
 
+    def swap(self, build, running=()):
+        """Go on with the daemon and the virsh of another build, while guests run."""
+        self.stop()
+        self.build, self.virsh = build, SessionVirsh(build, self.root, self.patience, self.uri)
+        self.restart(signal.SIGTERM, running)
+
     def definition(self, name):
         return self.root / 'config/libvirt/qemu' / f'{name}.xml'
+
+    def status(self, name):
+        """What the daemon writes down about a running guest"""
+        return self.root / 'run/libvirt/qemu/run' / f'{name}.xml'
 
     def pid_files(self):
         return self.root.glob('run/libvirt/qemu/run/*.pid')
@@ -474,8 +485,8 @@ class Bench:
             lab.close()
 
     @contextlib.contextmanager
-    def daemon(self, number):
-        daemon = Daemon(self.directory, self.cache, number)
+    def daemon(self, number, build=BUILD):
+        daemon = Daemon(self.directory, self.cache, number, build)
         try:
             yield daemon
         finally:
