@@ -111,6 +111,7 @@ in_root() {
     unshare --mount --pid --net --ipc --uts --fork --kill-child -- bash -c '
         set -e
         root=$1; shift
+        mount --bind "$root" "$root"
         mount -t proc proc "$root/proc"
         mount -t sysfs -o ro sysfs "$root/sys"
         mount -t tmpfs -o mode=755 dev "$root/dev"
@@ -126,8 +127,11 @@ in_root() {
         for fd in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${fd%:*}" "$root/dev/${fd#*:}"; done
         ip link set lo up 2>/dev/null || true
         hostname localhost
+        # the root of the namespace as well, into which libvirt returns when it makes one for a guest
+        cd "$root"
+        mount --move "$root" /
         # not exec: as the first process it has to wait for orphans
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive \
-            chroot "$root" "$@"
+            chroot . "$@"
         exit $?' in_root "$@"
 }
