@@ -695,18 +695,22 @@ testOrder(const void *opaque)
     for (i = 0; controllers[i]; i++) {
         g_auto(GStrv) words = g_strsplit(controllers[i], " ", 0);
         virDomainControllerDef *cont;
-        int idx;
 
-        if (!words[1]) {
-            virDomainDefAddController(def, testTypeFromString(words[0]),
-                                      0, -1);
+        cont = virDomainControllerDefNew(words[1] ? VIR_DOMAIN_CONTROLLER_TYPE_PCI :
+                                         testTypeFromString(words[0]));
+        /* newer releases would sort what is added by a function */
+        def->controllers = g_renew(virDomainControllerDef *, def->controllers,
+                                   def->ncontrollers + 1);
+        def->controllers[def->ncontrollers++] = cont;
+        cont->idx = 0;
+
+        if (!words[1])
             continue;
-        }
 
-        if (virStrToLong_i(words[0], NULL, 10, &idx) < 0)
+        if (virStrToLong_i(words[0], NULL, 10, &cont->idx) < 0)
             return -1;
-        cont = virDomainDefAddController(def, VIR_DOMAIN_CONTROLLER_TYPE_PCI, idx,
-                                         testModelFromString(words[1]));
+        cont->model = testModelFromString(words[1]);
+
         if (words[2]) {
             if (testAddressParse(words[2], &cont->info.addr.pci) < 0)
                 return -1;

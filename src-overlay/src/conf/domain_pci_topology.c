@@ -416,6 +416,20 @@ virDomainPCITopologyBusIsEmpty(const virDomainPCITopologyBus *topo,
 }
 
 
+/* The types of slots that will do: what is part of the chipset may be
+ * conventional on pcie-root as well. (9.0.0's rule does not say so, for it has
+ * no such device.) */
+static virDomainPCIConnectFlags
+virDomainPCITopologyWiden(virDomainPCIConnectFlags flags)
+{
+    if (flags & VIR_PCI_CONNECT_INTEGRATED &&
+        flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)
+        flags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+
+    return flags;
+}
+
+
 /* Does @bus take what is asked for? The rules are those for addresses that
  * libvirt chooses, see virDomainPCIAddressFlagsCompatible(). */
 static bool
@@ -428,16 +442,14 @@ virDomainPCITopologyBusTakes(const virDomainPCIAddressBus *bus,
     if (flags & VIR_PCI_CONNECT_INTEGRATED) {
         if (idx != 0)
             return false;
-        /* what is part of the chipset may be conventional; 9.0.0's rule does
-         * not say so, for it has no such device */
-        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN | VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
+        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN;
     }
 
     if (flags & ~busFlags & (VIR_PCI_CONNECT_AUTOASSIGN |
                              VIR_PCI_CONNECT_HOTPLUGGABLE))
         return false;
 
-    return flags & busFlags & VIR_PCI_CONNECT_TYPES_MASK;
+    return virDomainPCITopologyWiden(flags) & busFlags & VIR_PCI_CONNECT_TYPES_MASK;
 }
 
 
@@ -575,13 +587,14 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
                              virPCIDeviceAddress *addr)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virDomainPCIConnectFlags flags = virDomainPCITopologyWiden(req->flags);
     virDomainPCITopologyIsolation how;
     ssize_t b;
 
     for (how = ISOLATION_SAME; how < ISOLATION_LAST; how++) {
-        for (b = virDomainPCITopologyNextBus(topology, req->flags, -1);
+        for (b = virDomainPCITopologyNextBus(topology, flags, -1);
              b >= 0;
-             b = virDomainPCITopologyNextBus(topology, req->flags, b)) {
+             b = virDomainPCITopologyNextBus(topology, flags, b)) {
             virDomainPCIAddressBus *bus = &addrs->buses[b];
 
             if (req->info && req->info->pciHints.hasConnection &&
