@@ -624,6 +624,36 @@ testMoves(const void *opaque G_GNUC_UNUSED)
 }
 
 
+/* A part of the chipset may be conventional on pcie-root, but sits on no other
+ * bus; one that is PCI Express does not sit on pci-root */
+static int
+testIntegrated(const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    virDomainPCISlotRequest req = {
+        .flags = PCI | AUTO | INTEGRATED, .function = -1, .controller = ENDPOINT,
+    };
+    virPCIDeviceAddress addr = { 0 };
+
+    if (!(addrs = testTopologyNew("pcie-root, pcie-root-port @0:1.0", NULL)))
+        return -1;
+    if (!virDomainPCITopologyFindSlot(addrs, &req, &addr) || addr.bus != 0)
+        return testExpect("a slot of pcie-root", "none");
+    req.flags = PCI | AUTO;
+    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
+        return testExpect("no slot without INTEGRATED", "one");
+
+    g_clear_pointer(&addrs, virDomainPCIAddressSetFree);
+    if (!(addrs = testTopologyNew("pci-root", NULL)))
+        return -1;
+    req.flags = PCIE | AUTO | INTEGRATED;
+    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
+        return testExpect("no PCI Express slot of pci-root", "one");
+
+    return 0;
+}
+
+
 /* The controllers of a chain get their places if no device competes for them */
 static int
 testSettle(const void *opaque G_GNUC_UNUSED)
@@ -879,6 +909,10 @@ testModelTakes(const testModel *model,
         return false;
     if (req->flags & HOTPLUG && !(bus->flags & HOTPLUG))
         return false;
+
+    /* what is part of the chipset may be conventional on pcie-root */
+    if (req->flags & INTEGRATED && req->flags & PCI && bus->flags & PCIE)
+        return true;
 
     return req->flags & bus->flags & VIR_PCI_CONNECT_TYPES_MASK;
 }
@@ -1495,6 +1529,7 @@ mymain(void)
     virTestRunLog(&ret, "released slots", testRelease, NULL);
     virTestRunLog(&ret, "devices that may move", testMoves, NULL);
     virTestRunLog(&ret, "places of a chain", testSettle, NULL);
+    virTestRunLog(&ret, "parts of the chipset", testIntegrated, NULL);
     virTestRunLog(&ret, "models", testModels, NULL);
 
 #define DO_TEST_ORDER(_controllers, _order, _error) \
