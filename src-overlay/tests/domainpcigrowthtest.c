@@ -525,6 +525,43 @@ testReach(const void *opaque)
 }
 
 
+/* -- which controllers wait for others -- */
+
+typedef struct {
+    const char *topology;
+    size_t idx;         /* of the controller whose turn it is */
+    const char *result;
+} testWaitData;
+
+static int
+testWait(const void *opaque)
+{
+    const testWaitData *data = opaque;
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    g_autoptr(virDomainControllerDef) cont = NULL;
+    size_t before;
+    size_t used;
+
+    if (!(addrs = testTopologyNew(data->topology, &q35)))
+        return -1;
+
+    addrs->dryRun = true;
+    before = addrs->nbuses;
+    used = testBusUsed(&addrs->buses[0]);
+    cont = virDomainControllerDefNew(VIR_DOMAIN_CONTROLLER_TYPE_PCI);
+    cont->model = addrs->buses[data->idx].model;
+    cont->idx = data->idx;
+    cont->info.pciConnectFlags = virDomainPCIControllerModelToConnectType(cont->model);
+
+    if (virDomainPCIGrowthReserveController(addrs, cont) < 0)
+        return -1;
+
+    return testExpect(data->result,
+                      addrs->nbuses > before ? "adds" :
+                      testBusUsed(&addrs->buses[0]) > used ? "has a place" : "waits");
+}
+
+
 /* -- whether there is a place for one controller more -- */
 
 typedef struct {
@@ -1488,6 +1525,20 @@ mymain(void)
                   ENDPOINT, true);
     DO_TEST_REACH("pcie-root, pci-bridge, pci-bridge @1:1.0, dmi-to-pci-bridge @0:30.0", 2, 3,
                   false);
+
+#define DO_TEST_WAIT(_topology, _idx, _result) \
+    do { \
+        testWaitData data = { .topology = _topology, .idx = _idx, .result = _result }; \
+        virTestRunLog(&ret, "turn of " #_idx " in " _topology, testWait, &data); \
+    } while (0)
+
+    DO_TEST_WAIT("pcie-root, pcie-root-port", 1, "has a place");
+    DO_TEST_WAIT("pcie-root, pcie-switch-upstream-port", 1, "adds");
+    /* the switch will get a port first */
+    DO_TEST_WAIT("pcie-root, pcie-switch-downstream-port, pcie-switch-upstream-port", 1, "waits");
+    /* the turn of the port will come, but nothing changes then */
+    DO_TEST_WAIT("pcie-root, pci-bridge, pcie-root-port", 1, "adds");
+    DO_TEST_WAIT("pcie-root, pci-bridge, pcie-root-port @0:1.0", 1, "adds");
 
 #define DO_TEST_HOLD(_topology, _type, _without, _displace, _can) \
     do { \

@@ -852,7 +852,8 @@ virDomainPCITopologyDeviceName(virDomainPCIAddressSet *addrs,
  * @model: model of PCI controllers
  * @except: index of one that does not count
  *
- * Returns: true if a controller of @model that has room has no place yet
+ * Returns: true if a controller of @model that has room waits for a place. One
+ *          for which there is a place already waits for nothing.
  */
 bool
 virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
@@ -860,11 +861,19 @@ virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
                                 int except)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virPCIDeviceAddress addr = { 0 };
     size_t i;
 
     for (i = 0; i < addrs->nbuses; i++) {
+        virDomainPCISlotRequest req = {
+            .flags = virDomainPCIControllerModelToConnectType(model),
+            .function = -1,
+            .controller = i,
+        };
+
         if ((int)i != except && addrs->buses[i].model == model &&
-            !topology->buses[i].connected && topology->buses[i].room)
+            !topology->buses[i].connected && topology->buses[i].room &&
+            !virDomainPCITopologyFindSlot(addrs, &req, &addr))
             return true;
     }
 
