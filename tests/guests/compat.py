@@ -6,7 +6,7 @@ import re
 
 from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, free_express, nic, pci, rng
 from parts import guest_pid, unless
-from topology import Guest, changed, changed_topology, lost, unlike
+from topology import Guest, changed, changed_topology, lost, same_guest, unlike
 
 SLOTS = 4
 PREFS = {'pcieHotplugSlots': SLOTS}
@@ -24,11 +24,6 @@ def plain(text):
     """A domain's XML without what only the series knows"""
     text = re.sub(r' *<preferences>.*?</preferences>\n', '', text, flags=re.S)
     return re.sub(r" (hotpluggable|busHint|preferredConnection)='[^']*'", '', text)
-
-
-def same_guest(before, after):
-    """Faults: another topology. What the guest sees is in its addresses."""
-    return changed_topology(Guest(before), Guest(after))
 
 
 def dropped(text):

@@ -235,6 +235,12 @@ def changed_topology(before, after):
     return faults + moved(before, after)
 
 
+def same_guest(before, after):
+    """The same for two XMLs, and devices that are gone"""
+    old, new = Guest(before), Guest(after)
+    return changed_topology(old, new) + [f'{key} is gone' for key in old.devices if key not in new.devices]
+
+
 BUILT_IN_BUS = re.compile(r'pcie?\.0|pci')
 PCI_BUS = re.compile(r'pcie?\.\d+')
 
@@ -367,6 +373,7 @@ def self_test():
     yield 'one changed byte', caught(changed(good, good.replace("slot='0x02'", "slot='0x03'")))
     yield 'one line more', caught(changed(good, good + '\n'))
     yield 'a PCI controller more', caught(changed_topology(guest, Guest(sample(root, bridge, sample_controller(2, 'pci-bridge', 0, 9)))))
+    yield 'a device that is gone', caught(same_guest(good, sample(root, bridge, sample_device('a', 0, 2))))
     yield 'another model of a PCI controller', caught(changed_topology(guest, Guest(good.replace('pci-bridge', 'pcie-root-port'))))
     parent = '-device pci-bridge,chassis_nr=1,id=pci.1,bus=pci.0,addr=0x1'
     child = '''-device '{"driver":"pci-bridge","id":"pci.2","bus":"pci.1","addr":"0x1"}' '''
@@ -376,4 +383,4 @@ def self_test():
     yield from self_test_wishes()
     yield 'a good guest passes', (
         moved(guest, guest) + shared(guest) + unreachable(guest) + changed(good, good) +
-        changed_topology(guest, guest) + child_first_argv(f'qemu {parent} {child} {device}'))
+        changed_topology(guest, guest) + same_guest(good, good) + child_first_argv(f'qemu {parent} {child} {device}'))
