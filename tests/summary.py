@@ -4,7 +4,7 @@
 
 usage: tests/summary.py TESTLOG.json
 
-Shows what failed and one line per suite, then "N passed, N failed, N skipped". A suite that ran
+Shows what failed, the lines that a suite marks with "#|" and one line per suite, then "N passed, N failed, N skipped". A suite that ran
 nothing, ended badly or was cut short counts as a failure, whatever its subtests say.
 """
 
@@ -16,9 +16,9 @@ POINT = re.compile(r'(not )?ok\b[ \t]*\d*[^#\\]*(?:\\.[^#\\]*)*(?:#[ \t]*(skip|t
 
 
 def count(result):
-    """(passed, failed, skipped, lines about failures) of one test program"""
+    """(passed, failed, skipped, lines about failures, lines that are shown in any case) of one test program"""
     passed = failed = skipped = 0
-    planned, notes, noting = None, [], 0
+    planned, notes, noting, shown = None, [], 0, []
     for line in (result.get('stdout') or '').splitlines():
         plan = re.match(r'1\.\.(\d+)[ \t]*(#[ \t]*skip.*)?$', line, re.I)
         point = POINT.match(line)
@@ -40,6 +40,8 @@ def count(result):
         elif line.startswith('Bail out!'):
             failed += 1
             notes.append(line)
+        elif line.startswith('#|'):
+            shown.append(line[2:].strip())
         elif line.startswith('#') and noting:
             noting -= 1
             notes.append('  ' + line)
@@ -60,7 +62,7 @@ def count(result):
         failed += 1
         notes.append(f'not ok - {reason}')
         notes += ['  # ' + text for text in (result.get('stderr') or '').splitlines()[-20:]]
-    return passed, failed, skipped, notes
+    return passed, failed, skipped, notes, shown
 
 
 def main():
@@ -70,9 +72,11 @@ def main():
     table = []
     for result in results:
         name = result['name'].split(' / ')[-1]
-        *numbers, notes = count(result)
+        *numbers, notes, shown = count(result)
         total = [a + b for a, b in zip(total, numbers)]
         table.append((name, *numbers, result['duration']))
+        if shown:
+            print(f'\n{name}:', *shown, sep='\n  ')
         if notes:
             print(f'\n{name}:', *notes, sep='\n  ')
     print()

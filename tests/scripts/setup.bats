@@ -129,6 +129,12 @@ CONF
     says " -----END KEY-----"
     for other in third security off; do [[ $output != *"$other.invalid"* ]]; done
     [ "$(find "$BATS_TEST_TMPDIR/sources" -type f | wc -l)" -eq 2 ]
+    # for binary packages of any architecture
+    bash -c '. "$1/lib.sh"; apt_sources elsewhere "$2" deb' - "$SCRIPTS" "$BATS_TEST_TMPDIR/sources"
+    output=$(cat "$BATS_TEST_TMPDIR"/sources/*)
+    says "deb [signed-by=/keys/one.gpg] http://one.invalid/debian elsewhere main"
+    says "Types: deb"
+    [[ $output != *deb-src* ]]
 }
 
 @test "the source cannot be had: suite, file name, hash and --tarball are named" {
