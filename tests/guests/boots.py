@@ -3,6 +3,7 @@
 
 import re
 import time
+import xml.etree.ElementTree as ET
 
 import linux
 from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, free, free_express, nic, rng, show, xml_places
@@ -30,7 +31,7 @@ while :; do
     if [ "$now" != "$before" ]; then
         before=$now
         echo; echo '[pci'
-        echo "$now" | sed -n 's,.*/devices/pci,bus ,p; s,.*/sys/bus/pci/devices/\\(.*\\)/driver -> .*/,driver \\1 ,p'
+        echo "$now" | sed -n 's,.*/pci\\([0-9a-f]*:\\),bus \\1,p; s,.*/sys/bus/pci/devices/\\(.*\\)/driver -> .*/,driver \\1 ,p'
         echo 'pci]'
     fi
     usleep 200000
@@ -72,7 +73,7 @@ def initial(arch, directory):
 class Booted:
     """A running guest with Linux"""
 
-    def __init__(self, lab, machine, patience=120):
+    def __init__(self, lab, machine, patience=300):
         self.lab, self.machine = lab, machine
         self.console = lab.root / 'work' / 'console'
         self.patience = patience
@@ -211,10 +212,15 @@ def comes_and_goes(guest, initrd, prefs, most):
         faults += [] if ok else [text.strip()]
     if count == slots:
         ok, text = lab.attach('g', nic('next', 'e1000', mac=200), '--live')
-        faults += refusal(text, *prefs) if not ok else ['one more than there are slots was taken']
+        faults += refusal(text, 'pciHotplugSlots') if not ok else ['one more than there are slots was taken']
     guest.wait(guest.differs, 'after the attach', 240)
     places = guest.expected()
-    wanted = {f'ua-l{n}': 'virtio-pci' if device.startswith('<rng') else 'e1000' for n, device in enumerate(devices)}
+    # a bridge that the firmware gave 2 MiB of memory has room for the BARs of six e1000
+    wanted = {}
+    for n, device in enumerate(devices):
+        driver = 'virtio-pci' if device.startswith('<rng') else 'e1000'
+        if driver not in wanted.values():
+            wanted[f'ua-l{n}'] = driver
 
     def other_drivers():
         drivers = (guest.listing() or ((), {}))[1]
@@ -225,7 +231,8 @@ def comes_and_goes(guest, initrd, prefs, most):
     faults += changed_topology(before, full) + shared(full) + lab.misplaced('g')
 
     # one as people do it, the others without waiting for each
-    lab.must(f'detach-device g {lab.file(devices[0])} --live')
+    element = ET.tostring(full.devices['ua-l0'], encoding='unicode')
+    lab.must(f'detach-device g {lab.file(element)} --live')
     for n in range(1, count):
         lab.must(f'detach-device-alias g ua-l{n} --live')
     guest.wait(lambda: sorted(name for name in Guest(lab.dump('g', live=True)).devices if name.startswith('ua-l')),

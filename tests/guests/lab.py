@@ -29,6 +29,10 @@ class Broken(Exception):
     """Something that a test needs did not work; the text says what."""
 
 
+class NotHere(Exception):
+    """This machine lacks what a test point needs; the text says what."""
+
+
 # -- machines and their guests ------------------------------------------------------------------
 
 class Machine:
@@ -494,11 +498,15 @@ class Bench:
 
     @contextlib.contextmanager
     def point(self, part, machine, promise):
-        """A test point. What is appended to the list it yields are faults, and so is an exception."""
+        """A test point. What is appended to the list it yields are faults, and so is an exception, but for
+        NotHere."""
         faults = []
         start = time.monotonic()
         try:
             yield faults
+        except NotHere as why:
+            self.tap.skip(f'{part}: {machine} × {promise}', str(why).replace('#', 'no.'))
+            return
         except (Broken, Gone) as fault:
             faults.append(fault)
         except Exception as fault:

@@ -123,6 +123,20 @@ def tree(arch):
         return path
 
 
+def ovmf():
+    """UEFI firmware for x86_64: (code, template of its variables). It is Debian's package ovmf."""
+    path = pathlib.Path('/usr/share/OVMF')
+    if not path.is_dir():
+        path = FILES / 'ovmf' / 'usr' / 'share' / 'OVMF'
+        if not path.is_dir():
+            say("getting OVMF from Debian's package ovmf")
+            FILES.mkdir(parents=True, exist_ok=True)
+            apt = Apt(FILES / 'apt')
+            apt.update()
+            apt.unpack('ovmf', 'all', FILES / 'ovmf')
+    return path / 'OVMF_CODE_4M.fd', path / 'OVMF_VARS_4M.fd'
+
+
 def one(directory, pattern):
     found = sorted(directory.glob(pattern))
     if len(found) != 1:

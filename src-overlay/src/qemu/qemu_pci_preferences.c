@@ -597,6 +597,21 @@ qemuPCILiveReportNoSlot(virDomainPCIAddressSet *addrs,
 }
 
 
+/* Whether @dev belongs on the VIO bus of pseries, which takes no devices while
+ * the guest runs. In a definition it has an address there before PCI slots are
+ * looked for, but a device that is attached comes without one. */
+static bool
+qemuPCILiveIsVIO(const virDomainDeviceDef *dev)
+{
+    if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER)
+        return dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_SCSI &&
+               dev->data.controller->model == VIR_DOMAIN_CONTROLLER_MODEL_SCSI_IBMVSCSI;
+
+    return dev->type == VIR_DOMAIN_DEVICE_NET &&
+           dev->data.net->model == VIR_DOMAIN_NET_MODEL_SPAPR_VLAN;
+}
+
+
 /**
  * qemuPCILiveCheck:
  * @addrs: address set of a running guest
@@ -622,6 +637,15 @@ qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
 
     if (!info->pciConnectFlags)
         return 0;
+
+    if (qemuPCILiveIsVIO(dev)) {
+        g_autofree char *name = virDomainPCIDeviceName(dev);
+
+        virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+                       _("%1$s cannot be attached to a running guest: it is not a PCI device, and the VIO bus has no hotplug"),
+                       name);
+        return -1;
+    }
 
     if (info->pciHints.hotpluggable == VIR_TRISTATE_BOOL_NO)
         return qemuPCIHintsRefuse(dev, _("a device with hotpluggable='no' cannot be attached to a running guest"));
