@@ -78,22 +78,21 @@ source_package() {
 
 # -- a Debian in a directory -------------------------------------------------------------------
 
-# make_root DIR KEY ARGUMENT…: DIR holds the release's Debian, made by mmdebstrap with ARGUMENT…; one
-# with the same KEY is taken as it is
+# make_root DIR HOOK ARGUMENT…: DIR holds the release's Debian, made by mmdebstrap with ARGUMENT… and at the
+# end the program HOOK, which gets DIR. One that the same HOOK has made is taken as it is.
 make_root() {
     local dir=$1 key suite source done=''
-    key=$(printf '%s\n' "$1" "$2" "${@:3}" | sha256sum)
+    # no path is part of it, so that build/ can be moved
+    key=$(printf '%s\n' "$(sed "s|$ROOT|.|g" "$2")" "${@:3}" | sha256sum)
     suite=$(ini "$BASE" suite)
     if [ "$(cat "$dir.key" 2>/dev/null)" = "$key" ]; then return 0; fi
-    [ "$(id -u)" -eq 0 ] || die "only root can make $dir"
     say "making ${dir#"$ROOT"/}, a Debian $suite (log: $dir.log)"
     rm -rf --one-file-system "$dir.key" "$dir"
     apt_sources "$suite" "$dir.sources" deb
     for source in "$dir.sources"/*; do
         [ -f "$source" ] || continue
-        # the last part of the work is that of a hook, which has the network as apt has it
         if mmdebstrap --mode=root --variant=minbase --format=directory --aptopt='APT::Install-Recommends "false"' \
-            "${@:3}" "$suite" "$dir" "$source" >"$dir.log" 2>&1 </dev/null; then done=yes; break; fi
+            "${@:3}" --customize-hook="$2" "$suite" "$dir" "$source" >"$dir.log" 2>&1 </dev/null; then done=yes; break; fi
         rm -rf --one-file-system "$dir"
     done
     rm -rf "$dir.sources"

@@ -77,7 +77,7 @@ Because a test needs it." ]
     packaging
     run "$SCRIPTS/package" deb --source-only --number 3
     [ "$status" -eq 0 ]
-    local out=$PCITOPO_ROOT/build/package/deb-1.0.0
+    local out=$PCITOPO_ROOT/build/package/source-1.0.0
     [ "${lines[-1]}" = "$out" ]
     tar -C "$BATS_TEST_TMPDIR" -xf "$out/libvirt_1.0.0-1+pci3.debian.tar.xz"
     [ "$(cat "$BATS_TEST_TMPDIR/debian/patches/series")" = "theirs.patch
@@ -101,7 +101,7 @@ pci-topology-0002-two.patch" ]
     [ "$status" -ne 0 ]
     says "src/two.txt"
     says "pci-topology-0002-two.patch"
-    [ ! -f "$PCITOPO_ROOT/build/package/deb-1.0.0/libvirt_1.0.0-1+pci1.dsc" ]
+    [ ! -f "$PCITOPO_ROOT/build/package/source-1.0.0/libvirt_1.0.0-1+pci1.dsc" ]
 }
 
 @test "rpm: the spec has patches, release and entry, and rpmbuild applies them" {
