@@ -219,6 +219,25 @@ log_line() { tail -n 1 "$PCITOPO_ROOT/docs/rebase-log.md" | cut -d'|' -f3-; }
     [ ! -e "$NEW" ]
 }
 
+@test "--stop-at: a patch that merges can be edited; it counts as a stop" {
+    make_next src/one.txt '1i new at the top'
+    run rebase --tarball "$NEXT" --stop-at 000
+    [ "$status" -ne 0 ]
+    says "--stop-at 000 names 3 of the patches"
+    run rebase --tarball "$NEXT" --stop-at two
+    [ "$status" -ne 0 ]
+    says "stopped at 0002-two.patch (patch 2 of 3)"
+    says "it merges; you asked to stop here"
+    [[ $output != *"0003"* ]]
+    sed -i 's/^line ten$/line 5+5/' "$TREE/src/two.txt"
+    run rebase --continue
+    [ "$status" -eq 0 ]
+    grep -x '+line 5+5' "$NEW/0002-two.patch"
+    grep -x '+line thirty' "$NEW/0002-two.patch"
+    [ "$(head -n 5 "$NEW/0002-two.patch")" = "$(head -n 5 "$PCITOPO_ROOT/patches/1.0.0/0002-two.patch")" ]
+    [ "$(log_line)" = " 1.0.0 | 2.0.0 | 3 | 1 | 1 | 0002 (src/two.txt) |" ]
+}
+
 @test "a release that has a series is only done over with --again" {
     make_next src/one.txt '1i new'
     rebase --tarball "$NEXT"
