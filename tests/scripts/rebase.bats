@@ -97,7 +97,8 @@ log_line() { tail -n 1 "$PCITOPO_ROOT/docs/rebase-log.md" | cut -d'|' -f3-; }
 }
 
 @test "each conflict of a stop is counted" {
-    make_next src/two.txt 's/line 30$/line 30 of upstream/; s/line 10$/line 10 of upstream/'
+    # underlines of headings are no conflict markers
+    make_next src/two.txt "s/line 30\$/line 30 of upstream/; s/line 10\$/line 10 of upstream/; \$a ======="
     run rebase --tarball "$NEXT"
     [ "$status" -ne 0 ]
     says "src/two.txt: 2 conflicts"
