@@ -435,12 +435,14 @@ progress() {
     done
 }
 
+# which of ninja's targets to make; all without any
+TARGETS=()
 compile() {
     local log=$DIR/compile.log
     # Both trees compile mostly the same files; without the directory in the hash they share results.
     export CCACHE_NOHASHDIR=1
     [ -n "${CCACHE_DIR:-}" ] || [ -w "${HOME:-/nonexistent}" ] || export CCACHE_DIR=$BUILD/ccache
-    NINJA_STATUS='[%f/%t] ' ninja -C "$OBJ" 2>&1 </dev/null | tee "$log" | progress || {
+    NINJA_STATUS='[%f/%t] ' ninja -C "$OBJ" "${TARGETS[@]}" 2>&1 </dev/null | tee "$log" | progress || {
         { grep -A25 '^FAILED: ' "$log" || tail -n 25 "$log"; } | head -n 60 >&2
         die "libvirt $BASE${KIND:+ ($KIND)} does not compile (log: $log)"
     }
