@@ -435,6 +435,23 @@ progress() {
     done
 }
 
+# prefix_targets: what is compiled of a prefix: the driver, virsh, and the tests of what the series changes
+prefix_targets() {
+    # a patch may have added a test
+    ninja -C "$OBJ" build.ninja >"$DIR/configure.log" 2>&1 </dev/null || true
+    meson introspect --tests --targets "$OBJ" | python3 -c '
+import json, os, re, sys
+top, known = sys.argv[1], json.load(sys.stdin)
+made = {target["id"]: [os.path.relpath(name, top) for name in target["filename"]] for target in known["targets"]}
+wanted = {name for target in known["targets"] if target["name"] in ("virt", "virt_driver_qemu", "virsh") for name in made[target["id"]]}
+programs = {name for names in made.values() for name in names}
+for test in known["tests"]:
+    if re.match("qemu|domain|genericxml2xml|virschema|virpci", test["name"]):
+        wanted |= {name for identity in test["depends"] for name in made.get(identity, [])}
+        wanted |= {os.path.relpath(test["cmd"][0], top)} & programs
+print("\n".join(sorted(wanted)))' "$OBJ"
+}
+
 # which of ninja's targets to make; all without any
 TARGETS=()
 compile() {
