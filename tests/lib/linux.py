@@ -40,7 +40,7 @@ def say(text):
 def run(*command, cwd=None, **environment):
     """What a command prints; Missing if it fails"""
     result = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            timeout=900, env={'LC_ALL': 'C', 'PATH': os.environ.get('PATH', '/usr/sbin:/usr/bin:/sbin:/bin'), **environment})
+                            timeout=900, env={**os.environ, 'LC_ALL': 'C', **environment})
     if result.returncode:
         raise Missing(f'{" ".join(map(str, command[:4]))}: {(result.stderr or result.stdout).strip()[-500:]}')
     return result.stdout
@@ -77,7 +77,8 @@ Acquire::Languages "none";
 '''
         self.settings.write_text(settings)
         try:
-            self.run('apt-get', 'update')
+            # by default apt is content if it got nothing
+            self.run('apt-get', '-o', 'APT::Update::Error-Mode=any', 'update')
         except Missing:
             self.settings.unlink()
             raise
