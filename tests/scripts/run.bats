@@ -108,6 +108,16 @@ log() { # NAME RESULT STATUS TAP: one line of meson's log
     [ "${lines[-1]}" = "2 passed, 0 failed, 0 skipped" ]
 }
 
+@test "summary: the lines that a suite marks are shown, other comments of what passed are not" {
+    log one OK 0 '1..1\nok 1\n# 0.3 s\n#| machine  kept\n#| q35      kept' >"$BATS_TEST_TMPDIR/log"
+    summary "$BATS_TEST_TMPDIR/log"
+    [ "$status" -eq 0 ]
+    says '  q35      kept'
+    [[ $output != *"0.3 s"* ]]
+    [[ $output != *"#|"* ]]
+    [ "${lines[-1]}" = "1 passed, 0 failed, 0 skipped" ]
+}
+
 @test "summary: no test run is never success" {
     for tap in '' '1..0' 'all is well' '1..5\nok 1' 'ok 1\nBail out! no qemu' '1..0 # SKIP nothing here'; do
         log one OK 0 "$tap" >"$BATS_TEST_TMPDIR/log"
