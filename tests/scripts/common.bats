@@ -27,7 +27,7 @@ load helper
 }
 
 @test "an unknown argument is refused" {
-    for script in build test refresh bench; do
+    for script in build test refresh rebase bench; do
         run "$SCRIPTS/$script" --nonsense
         [ "$status" -ne 0 ]
         says "--nonsense"
