@@ -56,7 +56,7 @@ set_prefix() {
     PREFIX=$1
     # libvirt's tests may fail on a golden file that none of them names: it comes with the patch that lists it
     [ "$PREFIX" -eq "$all" ] || LISTED=$'\n'$(series | while read -r name; do
-        sed -n 's/^+.*"\([^"]*\)".*/\1/p' "$PATCHES/$name"; done)$'\n'
+        sed -n 's/^+[^"]*"\([^"]*\)".*/\1/p' "$PATCHES/$name"; done)$'\n'
 }
 
 # take_lock FILE: wait for another run that works on the same files

@@ -36,7 +36,7 @@ libvirt 1.0.0" ]
 
 @test "a prefix of the series: the first patches, golden files only where a patch lists them" {
     make_patch 0001-one.patch src/one.txt 's/line 20$/line twenty/'
-    make_patch 0002-two.patch src/two.txt 's/line 20$/  TEST("ours");/'
+    make_patch 0002-two.patch src/two.txt 's/line 20$/  TEST("ours", "x86_64");/'
     make_patch 0003-run.patch run.in 's/^exec/# nothing\nexec/'
     mkdir -p "$PCITOPO_ROOT/tests/goldendata"
     echo ours >"$PCITOPO_ROOT/tests/goldendata/ours.xml"
