@@ -5,8 +5,8 @@ other: their definitions, while they run, saved, and by migration. What docs/com
 import re
 
 from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, free_express, nic, pci, rng
-from parts import guest_pid, unless
-from topology import Guest, changed, changed_topology, lost, same_guest, unlike
+from parts import guest_pid
+from topology import Guest, changed, changed_topology, lost, plain, same_guest, unless, unlike
 
 SLOTS = 4
 PREFS = {'pcieHotplugSlots': SLOTS}
@@ -18,12 +18,6 @@ def hinted(name, hint):
 
 DEVICES = rng('plain') + hinted('cold', "hotpluggable='no'") + \
     hinted('deep', "preferredConnection='pcie-switch-downstream-port'")
-
-
-def plain(text):
-    """A domain's XML without what only the series knows"""
-    text = re.sub(r' *<preferences>.*?</preferences>\n', '', text, flags=re.S)
-    return re.sub(r" (hotpluggable|busHint|preferredConnection)='[^']*'", '', text)
 
 
 def dropped(text):

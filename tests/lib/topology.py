@@ -383,3 +383,13 @@ def self_test():
     yield 'a good guest passes', (
         moved(guest, guest) + shared(guest) + unreachable(guest) + changed(good, good) +
         changed_topology(guest, guest) + same_guest(good, good) + child_first_argv(f'qemu {parent} {child} {device}'))
+
+
+def plain(text):
+    """A domain's XML without what only the series knows"""
+    text = re.sub(r' *<preferences>.*?</preferences>\n', '', text, flags=re.S)
+    return re.sub(r" (hotpluggable|busHint|preferredConnection)='[^']*'", '', text)
+
+
+def unless(condition, fault):
+    return [] if condition else [fault]
