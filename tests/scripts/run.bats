@@ -151,3 +151,30 @@ log() { # NAME RESULT STATUS TAP: one line of meson's log
     [ "$status" -ne 0 ]
     says "there is no suite nonsense"
 }
+
+@test "test: a suite that builds for itself does not wait for the builds, another does" {
+    make_release
+    cp "$REPO/meson_options.txt" "$PCITOPO_ROOT"
+    mkdir -p "$PCITOPO_ROOT/tests" "$PCITOPO_ROOT/build/download"
+    cp "$REPO/tests/summary.py" "$PCITOPO_ROOT/tests"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download"
+    printf '#!/bin/sh\necho "ok 1 - it ran"\necho 1..1\n' >"$PCITOPO_ROOT/suite"
+    chmod +x "$PCITOPO_ROOT/suite"
+    cat >"$PCITOPO_ROOT/meson.build" <<'MESON'
+project('suites')
+root = meson.current_source_dir()
+test('waits', find_program(root / 'suite'), suite: 'waits', protocol: 'tap')
+test('alone', find_program(root / 'suite'), suite: ['alone', 'on-demand', 'builds-itself'], protocol: 'tap')
+MESON
+    run "$SCRIPTS/test" --list
+    [ "$output" = $'waits\nalone (on demand)' ]
+    run "$SCRIPTS/test" alone
+    [ "$status" -eq 0 ]
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0" ]
+    run "$SCRIPTS/test" waits alone
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0/obj/run" ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj/run" ]
+    [ "${lines[-1]}" = "2 passed, 0 failed, 0 skipped" ]
+}
