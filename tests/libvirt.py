@@ -13,18 +13,21 @@ import pathlib
 import subprocess
 import sys
 
-name, arguments = sys.argv[1], sys.argv[2:]
+sys.dont_write_bytecode = True
 root = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(root / 'tests' / 'lib'))
+
+from embedded import environment
+
+name, arguments = sys.argv[1], sys.argv[2:]
 base = os.environ.get('PCITOPO_BASE', '9.0.0')
 build = pathlib.Path(os.environ.get('PCITOPO_PATCHED', root / 'build' / base / 'obj'))
 log = build / 'meson-logs' / f'{name}.json'
 log.unlink(missing_ok=True)
 
 # the caller's settings for libvirt must not reach its tests
-environment = {key: value for key, value in os.environ.items()
-               if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'MESON_', 'PCITOPO_'))}
 run = subprocess.run(['meson', 'test', '-C', build, '--no-rebuild', '--logbase', name, *arguments],
-                     env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                     env=environment('MESON_'), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                      stderr=subprocess.STDOUT, text=True, errors='replace')
 
 results = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []

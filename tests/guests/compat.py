@@ -2,8 +2,6 @@
 """Two builds of one libvirt, with the series and without it, and guests that go from one to the
 other: their definitions, while they run, saved, and by migration. What docs/compatibility.md says."""
 
-import re
-
 from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, free_express, nic, pci, rng
 from parts import guest_pid
 from topology import Guest, changed, changed_topology, lost, plain, same_guest, unless, unlike

@@ -14,7 +14,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 
-from embedded import Gone, Virsh, builds, make_root, probe
+from embedded import Gone, Virsh, builds, environment, make_root, probe
 from tap import Tap
 from topology import number
 
@@ -349,24 +349,6 @@ def kill_guest(pid_file, root):
             os.kill(pid, signal.SIGKILL)
 
 
-class SessionVirsh(Virsh):
-    """virsh that talks to a session daemon"""
-
-    def __init__(self, build, root, patience, uri):
-        super().__init__(build, root, patience)
-        self.uri = uri
-
-    def start(self):
-        environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_'))}
-        environment.update(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log')
-        self.process = subprocess.Popen(
-            [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', self.uri],
-            cwd=self.root / 'work', env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
-        self.read('start')
-
-
 class Daemon(Lab):
     """A virtqemud with directories of its own. A session daemon must not be root: if we are, it is
     somebody else in a user namespace."""
@@ -385,7 +367,7 @@ class Daemon(Lab):
             f'log_outputs = "3:file:{self.root}/virtqemud.log"\n')
         self.socket = self.root / 'run/libvirt/virtqemud-sock'
         self.uri = f'qemu+unix:///session?socket={self.socket}'
-        self.virsh = SessionVirsh(build, self.root, patience, self.uri)
+        self.virsh = Virsh(build, self.root, patience, self.uri)
         self.process = None
         self.start()
 
@@ -403,16 +385,14 @@ class Daemon(Lab):
         return ['unshare', '--user', '--map-user=1000', '--map-group=1000'] if os.geteuid() == 0 else []
 
     def start(self):
-        environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_', 'XDG_', 'DBUS_'))}
-        environment.update(LC_ALL='C', HOME=str(self.root), XDG_RUNTIME_DIR=f'{self.root}/run',
-                           XDG_CACHE_HOME=f'{self.root}/cache', XDG_CONFIG_HOME=f'{self.root}/config',
-                           XDG_DATA_HOME=f'{self.root}/data')
+        settings = environment('XDG_', 'DBUS_', LC_ALL='C', HOME=str(self.root), XDG_RUNTIME_DIR=f'{self.root}/run',
+                               XDG_CACHE_HOME=f'{self.root}/cache', XDG_CONFIG_HOME=f'{self.root}/config',
+                               XDG_DATA_HOME=f'{self.root}/data')
         with open(self.root / 'virtqemud.out', 'a') as output:
             self.process = subprocess.Popen(
                 self.disguise() + [self.build / 'run', self.build / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
                                    '--pid-file', self.root / 'virtqemud.pid'],
-                cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                cwd=self.root, env=settings, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True)
         end = time.monotonic() + 30
         while not self.answers():
@@ -447,7 +427,7 @@ class Daemon(Lab):
     def swap(self, build, running=()):
         """Go on with the daemon and the virsh of another build, while guests run."""
         self.stop()
-        self.build, self.virsh = build, SessionVirsh(build, self.root, self.patience, self.uri)
+        self.build, self.virsh = build, Virsh(build, self.root, self.patience, self.uri)
         self.restart(signal.SIGTERM, running)
 
     def definition(self, name):

@@ -4,7 +4,6 @@
 import re
 import shutil
 import signal
-import subprocess
 import time
 import xml.etree.ElementTree as ET
 

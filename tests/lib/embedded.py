@@ -41,6 +41,13 @@ def scratch():
                                        dir=memory if os.access(memory, os.W_OK) else None)
 
 
+def environment(*more, **settings):
+    """The environment without what the caller has set for libvirt, or what begins with one of MORE, and
+    with SETTINGS"""
+    unwanted = ('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_', *more)
+    return {**{key: value for key, value in os.environ.items() if not key.startswith(unwanted)}, **settings}
+
+
 def make_root(root, cache=None):
     (root / 'etc').mkdir(parents=True)
     (root / 'work').mkdir()
@@ -81,18 +88,16 @@ def without_flag(cache, copy, flag):
 
 
 class Virsh:
-    def __init__(self, build, root, patience=120):
+    def __init__(self, build, root, patience=120, uri=None):
         self.build, self.root, self.patience = build, root, patience
+        self.uri = uri or f'qemu:///embed?root={root}'
         self.process = None
 
     def start(self):
-        environment = {key: value for key, value in os.environ.items()
-                       if not key.startswith(('LIBVIRT_', 'VIR_', 'VIRSH_', 'PCITOPO_'))}
-        environment.update(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log')
         self.process = subprocess.Popen(
-            [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', f'qemu:///embed?root={self.root}'],
-            cwd=self.root / 'work', env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
+            [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', self.uri], cwd=self.root / 'work',
+            env=environment(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log'),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
         self.read('start')
 
     def read(self, command):
