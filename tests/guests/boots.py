@@ -194,19 +194,19 @@ def returns(bench):
             faults += comes_and_goes(Booted(lab, machine), initrds[machine.arch], prefs, most)
 
 
-def leave(guest):
-    """Wait until the attached devices are gone. A guest may miss a request, or take a second press of a
+def leave(guest, patience):
+    """Wait until the attached devices are gone, PATIENCE seconds after each request. A guest may miss a request, or take a second press of a
     slot's button for "never mind" (PCI Hot-Plug, SHPC and PCI Express alike); then a person asks again."""
     def left():
         return sorted(name for name in Guest(guest.lab.dump('g', live=True)).devices if name.startswith('ua-l'))
 
-    for patience in (80, 80):
+    for _ in range(2):
         try:
             return guest.wait(left, 'still there after the detach', patience)
         except Broken:
             for name in left():
                 guest.lab.run(f'detach-device-alias g {name} --live')
-    guest.wait(left, 'still there after the third detach', 80)
+    guest.wait(left, 'still there after the third detach', patience)
 
 
 def comes_and_goes(guest, initrd, prefs, most):
@@ -218,6 +218,8 @@ def comes_and_goes(guest, initrd, prefs, most):
     express = free_express(before)
     slots = express + free(before, 'pciHotplugSlots', machine)
     count = slots if most is None else min(slots, most)
+    # Linux takes five seconds for the button of each slot (SHPC, PCI Express) and drmgr about as long
+    patience = 180 + 15 * count
     # ports first: a conventional device would take one if it had no other slot
     devices = [rng(f'l{n}') if n < express or (not machine.express and n % 2) else nic(f'l{n}', 'e1000', mac=n)
                for n in range(count)]
@@ -228,7 +230,7 @@ def comes_and_goes(guest, initrd, prefs, most):
     if count == slots:
         ok, text = lab.attach('g', nic('next', 'e1000', mac=200), '--live')
         faults += refusal(text, 'pciHotplugSlots') if not ok else ['one more than there are slots was taken']
-    guest.wait(guest.differs, 'after the attach', 240)
+    guest.wait(guest.differs, 'after the attach', patience)
     places = guest.expected()
     # not all of them: a bridge with 2 MiB of memory has room for the BARs of a few e1000 only
     groups = {}
@@ -248,7 +250,7 @@ def comes_and_goes(guest, initrd, prefs, most):
     lab.must(f'detach-device g {lab.file(element)} --live')
     for n in range(1, count):
         lab.must(f'detach-device-alias g ua-l{n} --live')
-    leave(guest)
+    leave(guest, patience)
     guest.wait(guest.differs, 'after the detach', 60)
     faults += changed_topology(before, Guest(lab.dump('g', live=True))) + lab.misplaced('g')
 
