@@ -21,6 +21,7 @@
 #include "virerror.h"
 #include "virfile.h"
 #include "virlog.h"
+#include "virxml.h"
 #include "domain_pci_topology.h"
 #define LIBVIRT_QEMU_CAPSPRIV_H_ALLOW
 #include "qemu/qemu_capspriv.h"
@@ -281,22 +282,17 @@ static const struct {
 static bool
 testTooLarge(xmlNodePtr node)
 {
+    g_autofree char *type = virXMLPropString(node, "type");
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(beyond); i++) {
-        xmlChar *type = xmlGetProp(node, BAD_CAST "type");
-        xmlChar *text = NULL;
-        bool large;
-        bool other = !xmlStrEqual(node->name, BAD_CAST beyond[i].element) ||
-                     (beyond[i].type && !xmlStrEqual(type, BAD_CAST beyond[i].type));
+        g_autofree char *number = NULL;
 
-        xmlFree(type);
-        if (other)
+        if (!virXMLNodeNameEqual(node, beyond[i].element) ||
+            (beyond[i].type && STRNEQ_NULLABLE(type, beyond[i].type)))
             continue;
-        text = beyond[i].attribute ? xmlGetProp(node, BAD_CAST beyond[i].attribute) : xmlNodeGetContent(node);
-        large = text && g_ascii_strtoull((char *) text, NULL, 10) > beyond[i].most;
-        xmlFree(text);
-        if (large)
+        number = beyond[i].attribute ? virXMLPropString(node, beyond[i].attribute) : virXMLNodeContentString(node);
+        if (number && g_ascii_strtoull(number, NULL, 10) > beyond[i].most)
             return true;
     }
 
@@ -313,16 +309,14 @@ testLeftOut(xmlNodePtr node)
             continue;
 
         /* it writes behind an array when distances are given in a way that it does not expect */
-        if (xmlStrEqual(node->name, BAD_CAST "distances") || testTooLarge(node))
+        if (virXMLNodeNameEqual(node, "distances") || testTooLarge(node))
             return true;
 
         /* a disk gets all the controllers up to its own, and sdzzzzz has number 12356629 */
-        if (xmlStrEqual(node->name, BAD_CAST "target")) {
-            xmlChar *name = xmlGetProp(node, BAD_CAST "dev");
-            bool large = xmlStrlen(name) > 5;
+        if (virXMLNodeNameEqual(node, "target")) {
+            g_autofree char *name = virXMLPropString(node, "dev");
 
-            xmlFree(name);
-            if (large)
+            if (name && strlen(name) > 5)
                 return true;
         }
 
