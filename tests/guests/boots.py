@@ -233,7 +233,7 @@ def comes_and_goes(guest, initrd, prefs, most):
     if count == slots:
         ok, text = lab.attach('g', nic('next', 'e1000', mac=200), '--live')
         faults += refusal(text, 'pciHotplugSlots') if not ok else ['one more than there are slots was taken']
-    # Linux takes five seconds for the button of each slot (SHPC, PCI Express) and drmgr about as long
+    # Linux takes five seconds for the button of each slot (SHPC, PCI Express), drmgr ten
     guest.wait(guest.differs, 'after the attach', 180 + 15 * count)
     places = guest.expected()
     # not all of them: a bridge with 2 MiB of memory has room for the BARs of a few e1000 only
