@@ -5,16 +5,19 @@
 Needs no build; what libvirt's own linter checks is the suite "syntax-check".
 """
 
-import configparser
 import os
 import pathlib
 import re
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / 'lib'))
+
+from releases import read_releases
+
 root = pathlib.Path(os.environ.get('PCITOPO_ROOT', pathlib.Path(__file__).resolve().parent.parent))
-releases = configparser.ConfigParser(interpolation=None)
-releases.read(root / 'releases.ini')
+releases = read_releases(root)
 bases = [name for name in releases.sections() if name != 'common']
 
 points = 0

@@ -7,18 +7,21 @@ missing, none of its test data is changed, what is changed is named in a patch, 
 from src-overlay/ or is one of our golden files.
 """
 
-import configparser
 import os
 import pathlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / 'lib'))
+
+from releases import read_releases
+
 root = pathlib.Path(__file__).resolve().parent.parent
 base = os.environ.get('PCITOPO_BASE', '9.0.0')
 source = {kind: pathlib.Path(os.environ.get(f'PCITOPO_{kind.upper()}', root / 'build' / (base + suffix) / 'obj')).parent / 'src'
           for kind, suffix in (('patched', ''), ('pristine', '-pristine'))}
-releases = configparser.ConfigParser(interpolation=None)
-releases.read(root / 'releases.ini')
+releases = read_releases()
 
 points = 0
 failed = False

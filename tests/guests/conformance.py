@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What our golden files and examples say, on real QEMU."""
 
-import configparser
 import os
 import pathlib
 import re
@@ -10,11 +9,11 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 from lab import QEMU_NAMES, Broken
+from releases import read_releases
 from topology import Guest, changed_topology, shared, unreachable
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-RELEASES = configparser.ConfigParser(interpolation=None)
-RELEASES.read(TOP / 'releases.ini')
+RELEASES = read_releases()
 DEFAULT = RELEASES['common']['default']
 RELEASE = RELEASES[os.environ.get('PCITOPO_BASE', DEFAULT)]
 
