@@ -12,7 +12,7 @@ import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
-sys.path[:0] = [str(TOP / 'tests' / 'lib'), str(TOP / 'tests' / 'guests')]
+sys.path[:0] = [str(TOP / 'tests' / 'lib'), str(TOP / 'tests' / 'suites' / 'guests')]
 
 import embedded
 import lab

@@ -1,0 +1,185 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# scripts/virsh and scripts/test.
+
+load helper
+
+@test "virsh: arguments and the embedded driver's root" {
+    make_release
+    "$SCRIPTS/build" --tarball "$TARBALL"
+    run --separate-stderr "$SCRIPTS/virsh" 'define a.xml; dumpxml a'
+    [ "$status" -eq 0 ]
+    [ "$output" = "virsh got: -c qemu:///embed?root=$PCITOPO_ROOT/build/root define a.xml; dumpxml a" ]
+    grep -x "user = \"$(id -un)\"" "$PCITOPO_ROOT/build/root/etc/qemu.conf"
+    # shellcheck disable=SC2154  # set by run
+    [ -z "$stderr" ]
+}
+
+@test "virsh: the first use builds, with nothing of that on standard output" {
+    make_release
+    mkdir -p "$PCITOPO_ROOT/build/download"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download/"
+    run --separate-stderr "$SCRIPTS/virsh" list --all
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -eq 1 ]
+    [[ $stderr == *"configuring libvirt 1.0.0"* ]]
+}
+
+@test "virsh: a connection among the options is passed through" {
+    make_release
+    "$SCRIPTS/build" --tarball "$TARBALL"
+    for options in '-c test:///default' '--connect test:///default' '--connect=test:///default' '-ctest:///default' \
+                   '-q -c test:///default' '-qc test:///default' '-d 0 -c test:///default' '--log x --connect=y'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$SCRIPTS/virsh" $options list
+        [ "$output" = "virsh got: $options list" ]
+    done
+    # these are options of a command, or arguments of options
+    for options in 'list -c' '-l -c' '-q list --connect=x' '--debug 0 list'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$SCRIPTS/virsh" $options
+        [ "$output" = "virsh got: -c qemu:///embed?root=$PCITOPO_ROOT/build/root $options" ]
+    done
+}
+
+@test "virsh: its exit status and standard input are the caller's" {
+    make_release
+    "$SCRIPTS/build" --tarball "$TARBALL"
+    run --separate-stderr "$SCRIPTS/virsh" <<<"list --all"
+    [ "$status" -eq 0 ]
+    [ "${lines[-1]}" = "list --all" ]
+}
+
+# not within "run", where skip would only end the command
+need_virsh() {
+    base=${PCITOPO_BASE:-9.0.0}
+    [ -x "${PCITOPO_PATCHED:-$REPO/build/$base/obj}/tools/virsh" ] || skip "libvirt $base is not built"
+}
+real_virsh() { (cd "$BATS_TEST_TMPDIR" && "$SCRIPTS/virsh" --base "$base" "$@"); }
+
+@test "virsh of libvirt: -c test:///default" {
+    need_virsh
+    run --separate-stderr real_virsh -c test:///default list --name
+    [ "$status" -eq 0 ] && [ "${lines[0]}" = test ]
+}
+
+@test "virsh of libvirt: a script on standard input" {
+    need_virsh
+    run --separate-stderr real_virsh -q -c test:///default < <(echo 'domstate test'; echo 'dominfo test')
+    [ "$status" -eq 0 ]
+    says 'running'
+    says 'OS Type:'
+}
+
+@test "virsh of libvirt: a file given relative to the caller's directory" {
+    need_virsh
+    sed 's/%/q35/' >"$BATS_TEST_TMPDIR/guest.xml" <<XML
+<domain type='test'><name>fromfile</name><memory>65536</memory><os><type>hvm</type></os></domain>
+XML
+    run --separate-stderr real_virsh -c test:///default 'define guest.xml; dumpxml fromfile'
+    [ "$status" -eq 0 ]
+    says '<name>fromfile</name>'
+}
+
+@test "virsh of libvirt: a failing command gives its exit status" {
+    need_virsh
+    run --separate-stderr real_virsh -c test:///default domstate nobody
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"failed to get domain 'nobody'"* ]]
+}
+
+summary() { run python3 "$REPO/tests/lib/summary.py" "$1"; }
+
+log() { # NAME RESULT STATUS TAP: one line of meson's log
+    python3 -c 'import json, sys; print(json.dumps({"name": sys.argv[1], "result": sys.argv[2],
+        "returncode": int(sys.argv[3]), "duration": 1.0, "stdout": sys.argv[4].replace("\\n", "\n"), "stderr": "its stderr"}))' "$@"
+}
+
+@test "summary: subtests are summed over the suites, and the last line is alone" {
+    { log one OK 0 'ok 1 - a\nok 2 - b # SKIP no kvm\n1..2'; log two FAIL 1 '1..3\nok 1\nnot ok 2 - c\n# because\nok 3 # TODO x'; } >"$BATS_TEST_TMPDIR/log"
+    summary "$BATS_TEST_TMPDIR/log"
+    [ "$status" -ne 0 ]
+    [ "${lines[-1]}" = "3 passed, 1 failed, 1 skipped" ]
+    [ "$(grep -c '[0-9] passed, [0-9]' <<<"$output")" -eq 1 ]
+    says 'not ok 2 - c'
+    says '# because'
+}
+
+@test "summary: success" {
+    log one OK 0 '1..2\nok 1\nok 2' >"$BATS_TEST_TMPDIR/log"
+    summary "$BATS_TEST_TMPDIR/log"
+    [ "$status" -eq 0 ]
+    [ "${lines[-1]}" = "2 passed, 0 failed, 0 skipped" ]
+}
+
+@test "summary: the lines that a suite marks are shown, other comments of what passed are not" {
+    log one OK 0 '1..1\nok 1\n# 0.3 s\n#| machine  kept\n#| q35      kept' >"$BATS_TEST_TMPDIR/log"
+    summary "$BATS_TEST_TMPDIR/log"
+    [ "$status" -eq 0 ]
+    says '  q35      kept'
+    [[ $output != *"0.3 s"* ]]
+    [[ $output != *"#|"* ]]
+    [ "${lines[-1]}" = "1 passed, 0 failed, 0 skipped" ]
+}
+
+@test "summary: no test run is never success" {
+    for tap in '' '1..0' 'all is well' '1..5\nok 1' 'ok 1\nBail out! no qemu' '1..0 # SKIP nothing here'; do
+        log one OK 0 "$tap" >"$BATS_TEST_TMPDIR/log"
+        summary "$BATS_TEST_TMPDIR/log"
+        echo "$tap: ${lines[-1]}"
+        [ "$status" -ne 0 ]
+    done
+    : >"$BATS_TEST_TMPDIR/log"
+    summary "$BATS_TEST_TMPDIR/log"
+    [ "$status" -ne 0 ]
+}
+
+@test "summary: a suite that dies or runs out of time fails, whatever it printed" {
+    for result in ERROR FAIL TIMEOUT INTERRUPT; do
+        log one "$result" 1 '1..2\nok 1\nok 2' >"$BATS_TEST_TMPDIR/log"
+        summary "$BATS_TEST_TMPDIR/log"
+        [ "$status" -ne 0 ]
+        [ "${lines[-1]}" = "2 passed, 1 failed, 0 skipped" ]
+        says 'its stderr'
+    done
+}
+
+@test "test --list names the suites, an unknown suite is refused" {
+    # a root of its own: the tests may be running in the other one
+    make_release
+    cp "$REPO/meson.build" "$REPO/meson_options.txt" "$PCITOPO_ROOT"
+    run --separate-stderr "$SCRIPTS/test" --list
+    [ "$status" -eq 0 ]
+    for suite in lint scripts upstream-data libvirt syntax-check; do grep -x "$suite" <<<"$output"; done
+    run "$SCRIPTS/test" nonsense
+    [ "$status" -ne 0 ]
+    says "there is no suite nonsense"
+}
+
+@test "test: a suite that builds for itself does not wait for the builds, another does" {
+    make_release
+    cp "$REPO/meson_options.txt" "$PCITOPO_ROOT"
+    mkdir -p "$PCITOPO_ROOT/tests/lib" "$PCITOPO_ROOT/build/download"
+    cp "$REPO/tests/lib/summary.py" "$PCITOPO_ROOT/tests/lib"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download"
+    printf '#!/bin/sh\necho "ok 1 - it ran"\necho 1..1\n' >"$PCITOPO_ROOT/suite"
+    chmod +x "$PCITOPO_ROOT/suite"
+    cat >"$PCITOPO_ROOT/meson.build" <<'MESON'
+project('suites')
+root = meson.current_source_dir()
+test('waits', find_program(root / 'suite'), suite: 'waits', protocol: 'tap')
+test('alone', find_program(root / 'suite'), suite: ['alone', 'on-demand', 'builds-itself'], protocol: 'tap')
+MESON
+    run "$SCRIPTS/test" --list
+    [ "$output" = $'waits\nalone (on demand)' ]
+    run "$SCRIPTS/test" alone
+    [ "$status" -eq 0 ]
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0" ]
+    run "$SCRIPTS/test" waits alone
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0/obj/run" ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj/run" ]
+    [ "${lines[-1]}" = "2 passed, 0 failed, 0 skipped" ]
+}
