@@ -96,9 +96,9 @@ def pci(model, index=None, place='', target=''):
     return f"<controller type='pci' model='{model}'{given}>{target}{place}</controller>\n"
 
 
-def disk(path, name=None):
+def disk(path, name=None, place=''):
     return (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{path}'/>"
-            f"<target dev='vda' bus='virtio'/>{alias(name)}</disk>\n")
+            f"<target dev='vda' bus='virtio'/>{alias(name)}{place}</disk>\n")
 
 
 def empty_disk(lab):
