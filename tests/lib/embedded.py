@@ -87,16 +87,26 @@ def without_flag(cache, copy, flag):
     return copy
 
 
+def fake_host(build, directory):
+    """Settings for a driver that finds other host devices than there are, each in an IOMMU group: what
+    libvirt's own tests make believe. Some of them are in HOST_DEVICES."""
+    return {'LD_PRELOAD': str(build / 'tests' / 'libvirpcimock.so'), 'LIBVIRT_FAKE_ROOT_DIR': str(directory)}
+
+
+# domain, bus, slot, function; the first two share an IOMMU group
+HOST_DEVICES = ((1, 1, 0, 0), (1, 1, 0, 1), (0, 6, 0x12, 0), (0, 1, 0, 0), (0, 2, 0, 0))
+
+
 class Virsh:
-    def __init__(self, build, root, patience=120, uri=None):
-        self.build, self.root, self.patience = build, root, patience
+    def __init__(self, build, root, patience=120, uri=None, settings=()):
+        self.build, self.root, self.patience, self.settings = build, root, patience, dict(settings)
         self.uri = uri or f'qemu:///embed?root={root}'
         self.process = None
 
     def start(self):
         self.process = subprocess.Popen(
             [self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', self.uri], cwd=self.root / 'work',
-            env=environment(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log'),
+            env=environment(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log', **self.settings),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
         self.read('start')
 

@@ -12,6 +12,7 @@ import shutil
 import xml.etree.ElementTree as ET
 
 import topology
+from slots import PORTS
 
 FAMILIES = {
     # name: (arch, machine, emulator, how often)
@@ -40,7 +41,6 @@ CONVENTIONAL_MODELS = ('pci-bridge', 'pci-bridge', 'pci-bridge', 'pci-bridge', '
 EXPRESS_MODELS = ('pcie-root-port', 'pcie-root-port', 'pcie-root-port', 'pcie-root-port', 'pcie-to-pci-bridge',
                   'pcie-to-pci-bridge', 'dmi-to-pci-bridge', 'pci-bridge', 'pcie-switch-upstream-port',
                   'pcie-switch-downstream-port', 'pcie-switch-downstream-port', 'pcie-expander-bus')
-PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
 # where a controller may be plugged in, for written addresses that make sense
 PLUGS = {
     'pci-bridge': ('pci-root', 'pci-bridge', 'dmi-to-pci-bridge', 'pcie-to-pci-bridge'),

@@ -9,20 +9,13 @@ import re
 import shlex
 import xml.etree.ElementTree as ET
 
+import slots
+
 ROOTS = ('pci-root', 'pcie-root')
 CLASSES = {
     'pcie': ('pcie-root', 'pcie-root-port', 'pcie-switch-downstream-port'),
     'pci': ('pci-root', 'pci-bridge', 'pci-expander-bus', 'dmi-to-pci-bridge', 'pcie-to-pci-bridge'),
 }
-# slots where QEMU accepts devices while the guest runs; for pci-root see Guest.hotplugs()
-HOTPLUG_SLOTS = {
-    'pcie-root-port': ('pcie', range(1)),
-    'pcie-switch-downstream-port': ('pcie', range(1)),
-    'pci-root': ('pci', range(1, 32)),
-    'pci-bridge': ('pci', range(1, 32)),
-    'pcie-to-pci-bridge': ('pci', range(1, 32)),
-}
-PREFERENCES = {'pcieHotplugSlots': 'pcie', 'pciHotplugSlots': 'pci'}
 HINTS = ('hotpluggable', 'busHint', 'preferredConnection')
 NOT_DEVICES = ('emulator', 'graphics', 'alias')
 
@@ -105,25 +98,8 @@ class Guest:
     def i440fx(self):
         return self.machine == 'pc' or self.machine.startswith('pc-i440fx')
 
-    def hotplugs(self, index):
-        """Does QEMU accept devices on this bus while the guest runs?"""
-        element = self.controllers[index]
-        target = element.find('target')
-        return (element.get('model') in HOTPLUG_SLOTS and
-                (target is None or target.get('hotplug') != 'off') and
-                (index != 0 or self.acpi or not self.i440fx()))
-
-    def free_slots(self):
-        """class -> number of free slots where devices can be plugged in while the guest runs"""
-        used = {address[1:3] for address in self.pci_addresses().values()}
-        if self.i440fx():
-            used.add((0, 1))    # the chipset
-        free = {'pcie': 0, 'pci': 0}
-        for index, element in self.controllers.items():
-            if self.hotplugs(index):
-                name, slots = HOTPLUG_SLOTS[element.get('model')]
-                free[name] += sum((index, slot) not in used for slot in slots)
-        return free
+    def pseries(self):
+        return self.machine.startswith('pseries')
 
     def hints(self):
         """name -> hints of a device, for those that have some"""
@@ -138,8 +114,8 @@ class Guest:
 
 def short(guest):
     """Preferences that ask for more free slots than there are"""
-    free = guest.free_slots()
-    return [f'{name} is {guest.preferences[name]}, but {free[kind]} slots are free' for name, kind in PREFERENCES.items()
+    free = slots.count(guest)
+    return [f'{name} is {guest.preferences[name]}, but {free[kind]} slots are free' for name, kind in slots.PREFERENCES.items()
             if free[kind] < number(guest.preferences.get(name))]
 
 
@@ -155,7 +131,7 @@ def dishonoured(guest):
         bus = address[1]
         model = guest.controllers[bus].get('model')
         honoured = {
-            'hotpluggable': guest.hotplugs(bus) if hints.get('hotpluggable') == 'yes' else bus == 0,
+            'hotpluggable': slots.hotplugs(guest, bus) if hints.get('hotpluggable') == 'yes' else bus == 0,
             'busHint': model in CLASSES.get(hints.get('busHint'), ()),
             'preferredConnection': model == hints.get('preferredConnection'),
         }
@@ -304,7 +280,7 @@ def self_test_wishes():
         return what, [] if bool(found) == caught else ['not caught'] if caught else found
 
     def counts(what, guest, **numbers):
-        free = guest.free_slots()
+        free = slots.count(guest)
         return f'free slots: {what}', [f'{free[kind]} {kind} instead of {count}' for kind, count in numbers.items()
                                        if free[kind] != count]
 

@@ -6,7 +6,8 @@ import time
 import xml.etree.ElementTree as ET
 
 import linux
-from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, free, free_express, nic, rng, show, xml_places
+import slots
+from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, show, xml_places
 from parts import refusal
 from topology import Guest, changed_topology, shared
 
@@ -220,9 +221,9 @@ def comes_and_goes(guest, initrd, prefs, most):
     before = Guest(dump)
     guest.boot()
 
-    express = free_express(before)
-    slots = express + free(before, 'pciHotplugSlots', machine)
-    count = slots if most is None else min(slots, most)
+    express, conventional = slots.count(before).values()
+    total = express + conventional
+    count = total if most is None else min(total, most)
     # ports first: a conventional device would take one if it had no other slot
     devices = [rng(f'l{n}') if n < express or (not machine.express and n % 2) else nic(f'l{n}', 'e1000', mac=n)
                for n in range(count)]
@@ -230,7 +231,7 @@ def comes_and_goes(guest, initrd, prefs, most):
     for device in devices:
         ok, text = lab.attach('g', device, '--live')
         faults += [] if ok else [text.strip()]
-    if count == slots:
+    if count == total:
         ok, text = lab.attach('g', nic('next', 'e1000', mac=200), '--live')
         faults += refusal(text, 'pciHotplugSlots') if not ok else ['one more than there are slots was taken']
     # Linux takes five seconds for the button of each slot (SHPC, PCI Express), drmgr ten

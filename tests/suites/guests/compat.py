@@ -2,7 +2,8 @@
 """Two builds of one libvirt, with the series and without it, and guests that go from one to the
 other: their definitions, while they run, saved, and by migration. What docs/compatibility.md says."""
 
-from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, free_express, nic, pci, rng
+import slots
+from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, nic, pci, rng
 from parts import guest_pid
 from topology import Guest, changed, changed_topology, lost, plain, same_guest, unless, unlike
 
@@ -57,7 +58,7 @@ def point(bench, path):
 def ours(daemon, name='g'):
     """Define a guest that has all that only the series knows; what dumpxml prints then"""
     dump = daemon.define(name, Q35.domain(name, DEVICES, PREFS))
-    faults = unless(free_express(Guest(dump)) == SLOTS, f'{free_express(Guest(dump))} slots are free')
+    faults = unless(slots.free_ports(Guest(dump)) == SLOTS, f'{slots.free_ports(Guest(dump))} slots are free')
     return dump, faults + unless(len(Guest(dump).hints()) == 2, 'there are not two hints')
 
 
@@ -109,7 +110,7 @@ def redefined(bench):
                 new = Guest(daemon.dump(name))
                 faults += changed_topology(Guest(dumps[name]), new) + dropped(daemon.definition(name).read_text())
                 left = SLOTS - ('ua-new' in new.devices)
-                faults += unless(free_express(new) == left, f'{free_express(new)} ports are free, not {left}')
+                faults += unless(slots.free_ports(new) == left, f'{slots.free_ports(new)} ports are free, not {left}')
         daemon.swap(BUILD)
         with point(bench, 'the series does not bring them back') as faults:
             for name in guests:
@@ -120,7 +121,7 @@ def redefined(bench):
         ok, text = daemon.run(f'define --validate {daemon.file(xml)}')
         faults += refused(ok, text, 'extra content: preferences')
         dump = daemon.define('g', xml)
-        faults += dropped(dump) + unless(free_express(Guest(dump)) == 1, f'{free_express(Guest(dump))} ports are free, not one')
+        faults += dropped(dump) + unless(slots.free_ports(Guest(dump)) == 1, f'{slots.free_ports(Guest(dump))} ports are free, not one')
 
 
 def running(bench):

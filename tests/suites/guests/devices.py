@@ -3,6 +3,7 @@
 
 import re
 
+import slots
 from lab import LONG, PC, PSERIES, Q35, VIRT, NotHere, nic, rng
 from parts import unless
 from topology import Guest, changed_topology, shared
@@ -82,14 +83,14 @@ def arrives_or_refused(lab, machine, xml):
         lab.must('start g --paused')
     text = lab.dump('g', live=True)
     before = Guest(text)
-    slots = promised(before, machine)
+    free = set().union(*slots.free_slots(before).values())
     ok, answer = lab.attach('g', xml, '--live')
     after = Guest(lab.dump('g', live=True))
     faults = lab.misplaced('g') + shared(after)
     came = {name: where for name, where in after.pci_addresses().items() if name not in before.pci_addresses()}
     if ok:
         faults += unless(came, 'it was accepted and has no PCI address')
-        faults += [f'{name} is at {where}, which is no free slot that can hotplug' for name, where in came.items() if where[1:3] not in slots]
+        faults += [f'{name} is at {where}, which is no free slot that can hotplug' for name, where in came.items() if where[1:3] not in free]
         faults += changed_topology(before, after)
         lab.run('destroy g')
     else:
@@ -100,12 +101,3 @@ def arrives_or_refused(lab, machine, xml):
         faults += unless(after.devices.keys() == before.devices.keys(), 'it was refused, but the devices are others than before')
         faults += changed_topology(before, after)
     return faults
-
-
-def promised(guest, machine):
-    """(bus, slot) of each free slot that can hotplug"""
-    used = {address[1:3] for address in guest.pci_addresses().values()}
-    ports = {'pcie-root-port': (0,), 'pcie-switch-downstream-port': (0,), 'pci-bridge': range(1, 32), 'pcie-to-pci-bridge': range(1, 32)}
-    slots = {(index, slot) for index, element in guest.controllers.items()
-             for slot in ports.get(element.get('model'), range(1, 32) if element.get('model') == 'pci-root' else ())}
-    return slots - used

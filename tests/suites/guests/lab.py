@@ -15,14 +15,12 @@ import time
 import xml.etree.ElementTree as ET
 
 from embedded import Gone, Virsh, builds, environment, make_root, probe
+from goldens import QEMU_NAMES
 from tap import Tap
 from topology import number
 
 BUILD, PRISTINE = builds()
 LONG = os.environ.get('PCITOPO_LONG') == '1'
-PORTS = ('pcie-root-port', 'pcie-switch-downstream-port')
-# architectures that QEMU calls otherwise than libvirt
-QEMU_NAMES = {'armv7l': 'arm', 'i686': 'i386'}
 
 
 class Broken(Exception):
@@ -108,56 +106,12 @@ def empty_disk(lab):
     return image
 
 
-# -- counting slots in XML, without asking libvirt -----------------------------------------------
-
-def occupied(guest):
-    """bus -> slots in which something sits"""
-    taken = {}
-    for _, bus, slot, _ in guest.pci_addresses().values():
-        taken.setdefault(bus, set()).add(slot)
-    return taken
-
-
-def hotplug_off(controller):
-    target = controller.find('target')
-    return target is not None and target.get('hotplug') == 'off'
-
-
-def free_express(guest):
-    taken = occupied(guest)
-    return sum(1 for index, controller in guest.controllers.items()
-               if controller.get('model') in PORTS and not hotplug_off(controller) and index not in taken)
-
-
-def free_conventional(guest, machine):
-    """Free slots that can hotplug: of bridges 1-31, of the root of pc with ACPI 2-31 (1 is the
-    chipset), of each root of pseries 1-31"""
-    taken = occupied(guest)
-    total = 0
-    for index, controller in guest.controllers.items():
-        model, slots = controller.get('model'), set()
-        if hotplug_off(controller):
-            continue
-        if model in ('pci-bridge', 'pcie-to-pci-bridge'):
-            slots = set(range(1, 32))
-        elif model == 'pci-root' and machine.name == 'pseries':
-            slots = set(range(1, 32))
-        elif model == 'pci-root' and machine.acpi:
-            slots = set(range(2, 32))
-        total += len(slots - taken.get(index, set()))
-    return total
-
-
 def models(guest):
     """How many PCI controllers there are of each model"""
     count = {}
     for controller in guest.controllers.values():
         count[controller.get('model')] = count.get(controller.get('model'), 0) + 1
     return count
-
-
-def free(guest, preference, machine):
-    return free_express(guest) if preference == 'pcieHotplugSlots' else free_conventional(guest, machine)
 
 
 # -- where devices are ---------------------------------------------------------------------------

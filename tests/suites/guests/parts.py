@@ -7,8 +7,9 @@ import signal
 import time
 import xml.etree.ElementTree as ET
 
-from lab import (ARM, LONG, PC, PC_NO_ACPI, PORTS, PSERIES, Q35, Q35_NO_ACPI, RISCV, VIRT, Broken, Daemon, address, disk, empty_disk,
-                 free, free_express, misplaced, models, nic, pci, rng)
+import slots
+from lab import (ARM, LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, RISCV, VIRT, Broken, Daemon, address, disk, empty_disk,
+                 misplaced, models, nic, pci, rng)
 from topology import Guest, changed, changed_topology, moved, number, shared, unreachable, unless
 
 EMPTY_ROOT = pci('pcie-root', 0)
@@ -35,8 +36,8 @@ def self_test(bench):
                     unless(misplaced('<domain><devices/></domain>', tree, empty=True), 'a device of QEMU is not noticed'))
     guest = Guest(text)
     bench.tap.point('self-test: free slots are counted',
-                    unless(free_express(guest) == 0, 'an occupied port is counted') +
-                    unless(free_express(Guest(text.replace("bus='0x01'", "bus='0x00'"))) == 1, 'a free port is not counted'))
+                    unless(slots.free_ports(guest) == 0, 'an occupied port is counted') +
+                    unless(slots.free_ports(Guest(text.replace("bus='0x01'", "bus='0x00'"))) == 1, 'a free port is not counted'))
 
 
 # -- a) what is defined starts, and QEMU has all devices where the XML says ----------------------------
@@ -193,13 +194,13 @@ def promise_kept(bench, machine, what, xml, preference, n, device, running):
     with bench.lab() as lab, bench.point('promise', machine, what) as faults:
         dump = lab.define('g', xml)
         before = Guest(dump)
-        count = free(before, preference, machine)
+        count = slots.promised(before, preference)
         # ports are added one by one, bridges bring more slots than were asked for
         faults += unless(count == n if preference == 'pcieHotplugSlots' else count >= n,
                          f'{count} slots are free in the definition')
         if preference == 'pciHotplugSlots' and machine.express:
             # a conventional device takes a PCIe port when there is nothing else
-            count += free_express(before)
+            count += slots.free_ports(before)
         lab.must('start g' + ('' if running else ' --paused'))
         if running:
             faults += lab.query_pci('g')
@@ -238,7 +239,7 @@ def coldplug(bench):
             dump = lab.define('g', machine.domain('g', rng('first'), {preference: n}))
             for step in range(6):
                 guest = Guest(dump)
-                count = free(guest, preference, machine)
+                count = slots.promised(guest, preference)
                 faults += unless(count == n if preference == 'pcieHotplugSlots' else count >= n,
                                  f'{count} slots are free after {step} devices')
                 faults += shared(guest) + unreachable(guest)
@@ -266,7 +267,7 @@ def coldplug(bench):
             live, stored = (Guest(lab.dump('g', live=live)).addresses() for live in (True, False))
             faults += [f'{name} is at {where} and will be at {stored.get(name)}'
                        for name, where in live.items() if where != stored.get(name)]
-            faults += unless(free_express(Guest(lab.dump('g'))) == 3, 'the definition has no 3 free ports')
+            faults += unless(slots.free_ports(Guest(lab.dump('g'))) == 3, 'the definition has no 3 free ports')
             ok, text = lab.attach('g', rng('c3'), '--live')
             faults += unless(not ok, 'a fourth device was taken') + refusal(text, 'pcieHotplugSlots')
 
@@ -336,7 +337,7 @@ def any_port(bench):
         with bench.lab() as lab, bench.point('any-port', machine, 'an rtl8139 attached to a running default guest (U10)') as faults:
             xml = machine.domain('g', nic('first', 'virtio'), plain=False)
             guest = Guest(lab.define('g', xml))
-            ports = free_express(guest)
+            ports = slots.free_ports(guest)
             faults += unless(ports == 1, f'{ports} free ports in the definition')
             faults += unless(models(guest).keys() == {'pcie-root', 'pcie-root-port'}, f'controllers: {models(guest)}')
             lab.must('start g --paused')
@@ -345,7 +346,7 @@ def any_port(bench):
             after = Guest(lab.dump('g', live=True))
             faults += changed_topology(guest, after) + lab.misplaced('g')
             where = after.pci_addresses().get('ua-live')
-            faults += unless(where and after.controllers[where[1]].get('model') in PORTS, f'it is at {where}')
+            faults += unless(where and after.controllers[where[1]].get('model') in slots.PORTS, f'it is at {where}')
             ok, text = lab.attach('g', nic('next', 'rtl8139', mac=2), '--live')
             faults += unless(not ok, 'a second one was taken') + refusal(text)
 
@@ -397,7 +398,7 @@ class Short:
             raise Broken('the shortened definition has grown when it was loaded, or is not short')
 
     def free(self, text):
-        return free(Guest(text), self.preference, self.machine)
+        return slots.promised(Guest(text), self.preference)
 
     def same(self, live=None, lab=None):
         """Faults: a controller came or went, a device moved, in the definition or the running guest"""
@@ -431,7 +432,7 @@ def growth_paths(bench, row, machine, promised):
     with bench.lab() as lab:
         with point('create: as many free as promised, start adds none') as faults:
             lab.must(f'create {lab.file(machine.domain("t", rng("first"), {row[1]: row[2]}))} --paused')
-            count = free(Guest(lab.dump('t', live=True)), row[1], machine)
+            count = slots.promised(Guest(lab.dump('t', live=True)), row[1])
             faults += unless(count == row[2] if row[1] == 'pcieHotplugSlots' else count >= row[2], f'{count} slots are free')
             faults += lab.misplaced('t')
         lab.run('destroy t')
