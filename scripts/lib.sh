@@ -32,12 +32,31 @@ ini() {
     ' "$RELEASES" | sed 's/ *$//; s/^ *//'
 }
 
+# releases [STATUS]: the versions in releases.ini
+releases() {
+    local version
+    sed -n 's/^\[\([0-9].*\)\]$/\1/p' "$RELEASES" | while read -r version; do
+        if [ -z "${1:-}" ] || [ "$(ini "$version" status)" = "$1" ]; then printf '%s\n' "$version"; fi
+    done
+}
+
+# default_base: the release that the machine's own Debian has, if there is a series for it
+default_base() {
+    local codename version
+    # shellcheck disable=SC1090
+    codename=$(. "${PCITOPO_OS_RELEASE:-/etc/os-release}" 2>/dev/null && printf '%s' "${VERSION_CODENAME:-}") || true
+    for version in $(releases supported); do
+        if [ "$(ini "$version" suite)" = "$codename" ]; then printf '%s\n' "$version"; return; fi
+    done
+    ini common default
+}
+
 # set_base VERSION [pristine]: the release and the places that belong to it
 set_base() {
-    BASE=${1:-$(ini common default)}
+    BASE=${1:-$(default_base)}
     SHA256=$(ini "$BASE" sha256)
     [ -n "$SHA256" ] ||
-        die "libvirt $BASE is not in releases.ini, which has: $(sed -n 's/^\[\([0-9].*\)\]$/\1/p' "$RELEASES" | paste -sd' ')"
+        die "libvirt $BASE is not in releases.ini, which has: $(releases | paste -sd' ')"
     KIND=${2:-}
     DIR=$BUILD/$BASE${KIND:+-$KIND}
     SRC=$DIR/src
@@ -73,10 +92,23 @@ series() {
 
 # -- packages ----------------------------------------------------------------------------------
 
-# need_packages: those of releases.ini, and of MORE_PACKAGES
+# installed NAME…: those that are
+installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u || true; }
+
+# known NAME: whether the machine's Debian has a package of this name
+known() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+
+# need_packages PURPOSE…: install what releases.ini names for that, "packages-PURPOSE"; the release's own
+# packages are for building
 need_packages() {
-    local wanted missing command
-    read -ra wanted <<<"$(ini common packages) $(ini "$BASE" packages) ${MORE_PACKAGES:-}"
+    local purpose word name command here wanted=() missing=() names=() sudo=() log=$BUILD/packages.log
+    local -A purpose_of=()
+    for purpose in "$@"; do
+        for word in $(ini common "packages-$purpose") $([ "$purpose" != build ] || ini "$BASE" packages); do
+            [ -n "${purpose_of[$word]:-}" ] || wanted+=("$word")
+            purpose_of[$word]=${purpose_of[$word]:-$purpose}
+        done
+    done
     if ! command -v dpkg-query >/dev/null; then
         for command in meson ninja gcc git xz; do
             command -v "$command" >/dev/null ||
@@ -84,30 +116,61 @@ need_packages() {
         done
         return 0
     fi
-    missing=$(comm -13 <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${wanted[@]}" 2>/dev/null |
-                         sed -n 's/^installed //p' | sort -u) \
-                       <(printf '%s\n' "${wanted[@]}" | sort -u) | paste -sd' ')
-    [ -n "$missing" ] || return 0
-    command="apt-get install -y --no-install-recommends $missing"
-    local sudo=()
+    # shellcheck disable=SC2046  # names without blanks
+    here=" $(installed $(printf '%s\n' "${wanted[@]}" | tr '|' ' ') | paste -sd' ') "
+    for word in "${wanted[@]}"; do
+        for name in ${word//|/ }; do [[ $here != *" $name "* ]] || continue 2; done
+        missing+=("$word")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -ne 0 ]; then
         sudo=(sudo)
         # without a terminal nobody could answer a question for a password
         [ -t 0 ] || sudo+=(-n)
         if ! command -v sudo >/dev/null || ! { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
             say "Debian packages are missing. Run this as root, then try again:"
-            say "  $command"
+            say "  apt-get install -y --no-install-recommends $(the_names "${missing[@]}")"
             exit 1
         fi
     fi
-    say "installing packages: $missing"
     mkdir -p "$BUILD"
+    # another dpkg may be at work; what matters is whether the packages can be had, not what update says
+    local apt_get=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600)
+    "${apt_get[@]}" update >"$log" 2>&1 </dev/null || true
+    read -ra names <<<"$(the_names "${missing[@]}")"
+    say "installing packages: ${names[*]}"
+    command="install -y --no-install-recommends ${names[*]}"
     # shellcheck disable=SC2086  # the command is a list of words
-    { "${sudo[@]}" apt-get update &&
-      "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive $command; } >"$BUILD/packages.log" 2>&1 </dev/null || {
-        tail -n 15 "$BUILD/packages.log" >&2
-        die "packages could not be installed; the command was: $command"
+    "${apt_get[@]}" $command >>"$log" 2>&1 </dev/null || {
+        # an installation that was interrupted has to be ended first
+        grep -q 'dpkg --configure -a' "$log" && "${sudo[@]}" dpkg --configure -a >>"$log" 2>&1 </dev/null &&
+            "${apt_get[@]}" $command >>"$log" 2>&1 </dev/null
+    } || {
+        tail -n 15 "$log" >&2
+        for word in "${missing[@]}"; do
+            known "$(the_names "$word")" || say "not in this machine's archives: ${word//|/ or }, needed to ${purpose_of[$word]}"
+        done
+        die "packages could not be installed$(because "$log"); the command was: apt-get $command"
     }
+}
+
+# the_names WORD…: of each one|two|three the first that can be had
+the_names() {
+    local word name names=()
+    for word in "$@"; do
+        for name in ${word//|/ }; do if [[ $word != *'|'* ]] || known "$name"; then break; fi; done
+        names+=("$name")
+    done
+    printf '%s\n' "${names[*]}"
+}
+
+# because LOG: what of what it says a person can put right
+because() {
+    case $(cat "$1") in
+    *'No space left on device'*) printf ': the disk is full, free some space and run this again' ;;
+    *'Temporary failure'* | *'Could not resolve'* | *'Could not connect'* | *'Network is unreachable'* | *'Connection failed'* | *'Unable to connect'*)
+        printf ': there is no network, run this again when there is' ;;
+    esac
 }
 
 # -- the tarball -------------------------------------------------------------------------------
@@ -123,34 +186,39 @@ check_tarball() {
 
 # apt_sources SUITE DIR [TYPE]: for each Debian archive that the machine itself uses a file DIR/N.sources
 # or DIR/N.list, which asks the same archive, with the same keyring, for the packages of SUITE; TYPE is
-# deb-src (source packages, the default) or deb
+# deb-src (source packages, the default) or deb. An archive is Debian's if the machine's release is named by
+# its codename, or as "stable" and the like from a place called debian.
 apt_sources() {
-    local codename list parts
+    local codename list parts alias='^(oldstable|stable|testing|unstable|sid)$' place='/debian/?$'
     # shellcheck disable=SC1091
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
     list=/etc/apt/sources.list parts=/etc/apt/sources.list.d
     eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
     rm -rf "$2"; mkdir -p "$2"
-    cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v suite="$1" -v dir="$2" -v type="${3:-deb-src}" '
+    cat "$list" "${parts%/}"/*.list 2>/dev/null | awk -v codename="$codename" -v alias="$alias" -v place="$place" -v suite="$1" -v dir="$2" -v type="${3:-deb-src}" '
         $1 == "deb" {
             # what is wanted may be of another architecture
             sub(/[ \t]+arch=[^] \t]*/, ""); sub(/\[arch=[^] \t]*[ \t]*/, "["); sub(/\[\][ \t]*/, "")
             i = 2
             if ($i ~ /^\[/) { while ($i !~ /\]$/ && i < NF) i++; i++ }
-            if ($(i + 1) != codename || $0 !~ / main( |$)/) next
+            if ($(i + 1) != codename && !($(i + 1) ~ alias && $i ~ place) || $0 !~ / main( |$)/) next
             line = ""; for (f = 1; f <= i; f++) line = line (f == 1 ? type : $f) " "
             print line suite " main" > (dir "/" ++n ".list")
         }' || true
     for list in "${parts%/}"/*.sources; do
         [ -f "$list" ] || continue
         # a blank line at the end closes the last paragraph
-        { grep -v '^#' "$list"; echo; } | awk -v codename="$codename" -v suite="$1" -v dir="$2/$(basename "$list" .sources)" -v type="${3:-deb-src}" '
+        { grep -v '^#' "$list"; echo; } | awk -v codename="$codename" -v alias="$alias" -v place="$place" -v suite="$1" -v dir="$2/$(basename "$list" .sources)" -v type="${3:-deb-src}" '
+            function ours(  names, n, i) {
+                n = split(suites, names, " ")
+                for (i = 1; i <= n; i++) if (names[i] == codename || names[i] ~ alias && uris ~ place) return 1
+            }
             function flush() {
-                if ((" " suites " ") ~ (" " codename " ") && (" " components " ") ~ / main / && enabled != "no") {
+                if (ours() && (" " components " ") ~ / main / && enabled != "no") {
                     file = dir "-" ++n ".sources"
                     printf "Types: %s\nSuites: %s\nComponents: main\n%s", type, suite, rest > file
                 }
-                suites = components = enabled = rest = ""
+                suites = components = enabled = rest = uris = ""
             }
             /^[ \t]*$/ { flush(); next }
             /^[ \t]/   { if (keep) rest = rest $0 "\n"; next }
@@ -159,6 +227,7 @@ apt_sources() {
             name == "components:" { components = value; next }
             name == "enabled:"    { enabled = value; next }
             name == "types:" || name == "architectures:" { next }
+            name == "uris:" { uris = value }
             { rest = rest $0 "\n"; keep = 1 }
         '
     done
@@ -450,6 +519,14 @@ for test in known["tests"]:
         wanted |= {name for identity in test["depends"] for name in made.get(identity, [])}
         wanted |= {os.path.relpath(test["cmd"][0], top)} & programs
 print("\n".join(sorted(wanted)))' "$OBJ"
+}
+
+# pristine_targets: what is compiled of a pristine release: all but its tests, which nobody runs
+pristine_targets() {
+    meson introspect --targets "$OBJ" | python3 -c '
+import json, os, sys
+names = [os.path.relpath(name, sys.argv[1]) for target in json.load(sys.stdin) if target["build_by_default"] for name in target["filename"]]
+print("\n".join(name for name in names if not name.startswith("tests/")))' "$OBJ"
 }
 
 # which of ninja's targets to make; all without any

@@ -16,8 +16,9 @@ sys.path[:0] = [str(TOP / 'tests' / 'lib'), str(TOP / 'tests' / 'suites' / 'gues
 
 import embedded
 import lab
+import releases
 
-BASE = os.environ.get('PCITOPO_BASE', '9.0.0')
+BASE = releases.base()
 RESULTS = TOP / 'build' / 'bench' / BASE
 SERIES, PRISTINE = 'series', 'pristine'
 MACHINES = {'q35': lab.Q35, 'pc': lab.PC, 'virt': lab.VIRT, 'pseries': lab.PSERIES}

@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import time
 
+import releases
+
 PROMPT = b'virsh # '
 FLAG_PCIE_TO_PCI = 'pcie-pci-bridge'
 
@@ -27,10 +29,7 @@ class Gone(Exception):
 
 def builds():
     """The build directories to test, (patched, pristine)."""
-    top = pathlib.Path(__file__).resolve().parents[2]
-    base = os.environ.get('PCITOPO_BASE', '9.0.0')
-    return (pathlib.Path(os.environ.get('PCITOPO_PATCHED', top / 'build' / base / 'obj')),
-            pathlib.Path(os.environ.get('PCITOPO_PRISTINE', top / 'build' / f'{base}-pristine' / 'obj')))
+    return releases.build_directory('patched'), releases.build_directory('pristine')
 
 
 def scratch():

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The guests of our golden files and examples, made fit for the QEMU that is here."""
 
-import os
 import pathlib
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 
-from releases import read_releases
+from releases import base, read_releases
 
 # architectures that QEMU calls otherwise than libvirt
 QEMU_NAMES = {'armv7l': 'arm', 'i686': 'i386'}
 TOP = pathlib.Path(__file__).resolve().parents[2]
 RELEASES = read_releases()
 DEFAULT = RELEASES['common']['default']
-RELEASE = RELEASES[os.environ.get('PCITOPO_BASE', DEFAULT)]
+RELEASE = RELEASES[base()]
 
 
 def golden_directories(release):

@@ -37,7 +37,7 @@ MESON
     cat >"$PCITOPO_ROOT/releases.ini" <<INI
 [common]
 default = 1.0.0
-packages = git
+packages-build = git
  meson
 options = -Dprefix=/usr
 

@@ -56,19 +56,85 @@ setup() { make_release; }
 @test "not root but sudo: sudo installs what is missing" {
     stub dpkg-query 'echo "installed git"; exit 1'
     stub id 'echo 1000'
-    stub sudo '[ "$1" != -n ] || shift; echo "$*" >>"'"$BATS_TEST_TMPDIR"'/sudo.log"'
+    stub sudo '[ "$1" != -n ] || shift; [ "$1" != true ] || exit 0; echo "$*" >>"'"$BATS_TEST_TMPDIR"'/sudo.log"'
     run "$SCRIPTS/build" --source --tarball "$TARBALL" </dev/null
     [ "$status" -eq 0 ]
-    grep 'apt-get install -y --no-install-recommends meson$' "$BATS_TEST_TMPDIR/sudo.log"
+    grep 'apt-get .*install -y --no-install-recommends meson$' "$BATS_TEST_TMPDIR/sudo.log"
 }
 
 @test "root: what is missing is installed, and only that" {
     stub dpkg-query 'echo "installed meson"; exit 1'
     stub id 'echo 0'
-    stub apt-get 'echo "$*" >>"'"$BATS_TEST_TMPDIR"'/apt.log"'
+    stub apt-get 'shift 2; echo "$*" >>"'"$BATS_TEST_TMPDIR"'/apt.log"'
     run "$SCRIPTS/build" --source --tarball "$TARBALL"
     [ "$status" -eq 0 ]
     grep -x 'install -y --no-install-recommends git' "$BATS_TEST_TMPDIR/apt.log"
+}
+
+# packages_for CONTENT PURPOSE…: what need_packages says with these lines of releases.ini
+packages_for() {
+    printf '[common]\ndefault = 1.0.0\n%s\n' "$1" >"$PCITOPO_ROOT/releases.ini"
+    run bash -c '. "$1/lib.sh"; BASE=1.0.0; need_packages "${@:2}"' - "$SCRIPTS" "${@:2}"
+}
+
+@test "packages: only those for the purpose, of alternatives the first that this Debian has" {
+    stub dpkg-query 'exit 1'
+    stub id 'echo 0'
+    stub apt-cache '[ "$2" != clang-19 ] && [ "$2" != here ] || echo "  Candidate: 1"'
+    stub apt-get 'shift 2; echo "$*" >>"'"$BATS_TEST_TMPDIR"'/apt.log"'
+    packages_for $'packages-build = gcc\npackages-fuzz = clang-14|clang-19\n valgrind' fuzz
+    [ "$status" -eq 0 ]
+    grep -x 'install -y --no-install-recommends clang-19 valgrind' "$BATS_TEST_TMPDIR/apt.log"
+    # one of them that is installed is enough
+    stub dpkg-query 'echo "installed clang-14"; exit 1'
+    : >"$BATS_TEST_TMPDIR/apt.log"
+    packages_for 'packages-fuzz = clang-19|clang-14' fuzz
+    [ "$status" -eq 0 ] && [ ! -s "$BATS_TEST_TMPDIR/apt.log" ]
+}
+
+@test "packages: a name that cannot be had is reported with what it is for" {
+    stub dpkg-query 'exit 1'
+    stub id 'echo 0'
+    stub apt-cache '[ "$2" != here ] || echo "  Candidate: 1"'
+    stub apt-get '[ "$3" = update ] || { echo "E: Unable to locate package"; exit 100; }'
+    packages_for $'packages-build = here\npackages-fuzz = clang-14|clang-19 here' build fuzz
+    [ "$status" -ne 0 ]
+    says "not in this machine's archives: clang-14 or clang-19, needed to fuzz"
+    [[ $output != *"archives: here"* ]]
+}
+
+@test "packages: apt waits for another dpkg, and an installation that was interrupted is ended" {
+    stub dpkg-query 'exit 1'
+    stub id 'echo 0'
+    stub dpkg 'echo "dpkg $*" >>"'"$BATS_TEST_TMPDIR"'/apt.log"'
+    stub apt-get 'echo "apt-get $*" >>"'"$BATS_TEST_TMPDIR"'/apt.log"
+        [ "$3" = update ] || grep -q "^dpkg" "'"$BATS_TEST_TMPDIR"'/apt.log" || { echo "E: you must manually run '"'dpkg --configure -a'"'"; exit 100; }'
+    packages_for 'packages-build = gcc' build
+    [ "$status" -eq 0 ]
+    [ "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/apt.log" | xargs)" = "apt-get apt-get dpkg apt-get" ]
+    [ "$(grep -c '^apt-get -o DPkg::Lock::Timeout=[1-9]' "$BATS_TEST_TMPDIR/apt.log")" -eq 3 ]
+}
+
+@test "another distribution gets the list of what to install" {
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    for program in bash awk sed paste sort cat dirname tr; do ln -s "$(command -v $program)" "$BATS_TEST_TMPDIR/bin"; done
+    printf '[common]\npackages-build = gcc meson xsltproc\n' >"$PCITOPO_ROOT/releases.ini"
+    PATH=$BATS_TEST_TMPDIR/bin run bash -c '. "$1/lib.sh"; BASE=1.0.0; need_packages build' - "$SCRIPTS"
+    [ "$status" -ne 0 ]
+    says "install by hand what Debian calls: gcc meson xsltproc"
+}
+
+@test "the default release is that of the machine's own Debian, where there is a series for it" {
+    printf '[common]\ndefault = 1.0.0\n[1.0.0]\nsuite = one\nstatus = supported\n[2.0.0]\nsuite = two\nstatus = supported\n' >"$PCITOPO_ROOT/releases.ini"
+    printf '[3.0.0]\nsuite = three\nstatus = planned\n' >>"$PCITOPO_ROOT/releases.ini"
+    for case in one:1.0.0 two:2.0.0 three:1.0.0 four:1.0.0 :1.0.0; do
+        printf 'ID=debian\nVERSION_CODENAME=%s\n' "${case%:*}" >"$BATS_TEST_TMPDIR/os-release"
+        PCITOPO_OS_RELEASE=$BATS_TEST_TMPDIR/os-release run bash -c '. "$1/lib.sh"; default_base' - "$SCRIPTS"
+        echo "$case: $output"
+        [ "$output" = "${case#*:}" ]
+    done
+    PCITOPO_OS_RELEASE=$BATS_TEST_TMPDIR/none run bash -c '. "$1/lib.sh"; default_base' - "$SCRIPTS"
+    [ "$output" = 1.0.0 ]
 }
 
 @test "packages that cannot be installed: the command is named" {
@@ -79,6 +145,10 @@ setup() { make_release; }
     [ "$status" -ne 0 ]
     says "E: no network"
     says "apt-get install -y --no-install-recommends git meson"
+    stub apt-get 'echo "E: Temporary failure resolving"; exit 100'
+    run "$SCRIPTS/build" --source --tarball "$TARBALL"
+    [ "$status" -ne 0 ]
+    says "there is no network, run this again when there is"
 }
 
 @test "the private apt configuration asks the machine's own archive for another suite's sources" {
@@ -90,6 +160,8 @@ setup() { make_release; }
 deb [signed-by=/keys/one.gpg arch=amd64] http://one.invalid/debian $codename main contrib
 deb http://one.invalid/debian $codename-updates main
 deb http://third.invalid/tool $codename stable
+deb http://stable.invalid/debian stable main
+deb http://fourth.invalid/tool stable main
 LIST
     cat >"$etc/parts/debian.sources" <<SOURCES
 # a comment
@@ -108,6 +180,11 @@ URIs: http://security.invalid/debian
 Suites: $codename-security
 Components: main
 
+Types: deb
+URIs: http://five.invalid/debian/
+Suites: stable stable-updates
+Components: main
+
 Enabled: no
 Types: deb
 URIs: http://off.invalid/debian
@@ -124,11 +201,13 @@ CONF
     [ "$status" -eq 0 ]
     output=$(cat "$BATS_TEST_TMPDIR"/sources/*)
     says "deb-src [signed-by=/keys/one.gpg] http://one.invalid/debian elsewhere main"
+    says "URIs: http://five.invalid/debian/"
     says "URIs: http://two.invalid/debian"
     says "Suites: elsewhere"
     says " -----END KEY-----"
-    for other in third security off; do [[ $output != *"$other.invalid"* ]]; done
-    [ "$(find "$BATS_TEST_TMPDIR/sources" -type f | wc -l)" -eq 2 ]
+    says "deb-src http://stable.invalid/debian elsewhere main"
+    for other in third fourth security off; do [[ $output != *"$other.invalid"* ]]; done
+    [ "$(find "$BATS_TEST_TMPDIR/sources" -type f | wc -l)" -eq 4 ]
     # for binary packages of any architecture
     bash -c '. "$1/lib.sh"; apt_sources elsewhere "$2" deb' - "$SCRIPTS" "$BATS_TEST_TMPDIR/sources"
     output=$(cat "$BATS_TEST_TMPDIR"/sources/*)
