@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # scripts/virsh and scripts/test.
+#
+# shellcheck disable=SC2030,SC2031  # each test is a process of its own
 
 load helper
 
@@ -145,19 +147,27 @@ log() { # NAME RESULT STATUS TAP: one line of meson's log
     done
 }
 
-@test "test --list names the suites, an unknown suite is refused" {
+@test "test --list shows each suite with what it covers and how long it takes, an unknown suite is refused" {
     # a root of its own: the tests may be running in the other one
     make_release
     cp "$REPO/meson.build" "$REPO/meson_options.txt" "$PCITOPO_ROOT"
+    mkdir -p "$PCITOPO_ROOT/tests"
+    cp -r "$REPO/tests/suites" "$PCITOPO_ROOT/tests"
     run --separate-stderr "$SCRIPTS/test" --list
     [ "$status" -eq 0 ]
-    for suite in lint scripts upstream-data libvirt syntax-check; do grep -x "$suite" <<<"$output"; done
+    for suite in lint scripts upstream-data libvirt syntax-check; do grep -E "^$suite +[0-9]+ (s|min)  [^ ]" <<<"$output"; done
+    # each directory is the suite of that name, and each suite is listed once
+    for suite in "$REPO"/tests/suites/*/; do
+        suite=${suite%/}
+        [ "$(grep -c "^${suite##*/} " <<<"$output")" -eq 1 ]
+    done
     run "$SCRIPTS/test" nonsense
     [ "$status" -ne 0 ]
     says "there is no suite nonsense"
 }
 
-@test "test: a suite that builds for itself does not wait for the builds, another does" {
+# suites that only say that they ran: usual-…, all-…, named-…, and what they need
+make_suites() {
     make_release
     cp "$REPO/meson_options.txt" "$PCITOPO_ROOT"
     mkdir -p "$PCITOPO_ROOT/tests/lib" "$PCITOPO_ROOT/build/download"
@@ -167,19 +177,44 @@ log() { # NAME RESULT STATUS TAP: one line of meson's log
     chmod +x "$PCITOPO_ROOT/suite"
     cat >"$PCITOPO_ROOT/meson.build" <<'MESON'
 project('suites')
-root = meson.current_source_dir()
-test('waits', find_program(root / 'suite'), suite: 'waits', protocol: 'tap')
-test('alone', find_program(root / 'suite'), suite: ['alone', 'on-demand', 'builds-itself'], protocol: 'tap')
+foreach name, tags : {
+    'usual': [], 'usual-patched': ['patched'], 'usual-source': ['pristine-source'],
+    'all-pristine': ['all', 'pristine'], 'named': ['on-demand', 'patched']}
+  test(name, find_program(meson.current_source_dir() / 'suite'), suite: [name] + tags, protocol: 'tap',
+       env: ['PCITOPO_TAKES=1 s', 'PCITOPO_COVERS=it'])
+endforeach
 MESON
-    run "$SCRIPTS/test" --list
-    [ "$output" = $'waits\nalone (on demand)' ]
-    run "$SCRIPTS/test" alone
+}
+ran() { grep -o '^ok  *[^ ]*' <<<"$output" | awk '{ print $2 }' | sort | xargs; }
+
+@test "test: without arguments the usual suites, all and rest as they say, any by name" {
+    make_suites
+    run --separate-stderr "$SCRIPTS/test" --list
+    [ "$(awk '{ print $1 }' <<<"$output" | xargs)" = "usual usual-patched usual-source with all-pristine by named" ]
+    for case in ':usual usual-patched usual-source' 'all:all-pristine usual usual-patched usual-source' \
+        'rest:all-pristine' 'named usual:named usual' 'usual all-pristine usual:all-pristine usual'; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$SCRIPTS/test" ${case%%:*}
+        echo "$case: $output"
+        [ "$status" -eq 0 ]
+        [ "$(ran)" = "${case#*:}" ]
+    done
+}
+
+@test "test: built is what the suites need, and nothing else" {
+    make_suites
+    run "$SCRIPTS/test" usual
     [ "$status" -eq 0 ]
-    [ ! -e "$PCITOPO_ROOT/build/1.0.0" ]
-    run "$SCRIPTS/test" waits alone
-    echo "$output"
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0" ] && [ ! -e "$PCITOPO_ROOT/build/1.0.0-pristine" ]
+    run "$SCRIPTS/test" usual-source
     [ "$status" -eq 0 ]
-    [ -e "$PCITOPO_ROOT/build/1.0.0/obj/run" ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/src/src/one.txt" ]
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj" ] && [ ! -e "$PCITOPO_ROOT/build/1.0.0" ]
+    run "$SCRIPTS/test" usual-patched usual-source
+    [ "$status" -eq 0 ]
+    [ -e "$PCITOPO_ROOT/build/1.0.0/obj/run" ] && [ ! -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj" ]
+    run "$SCRIPTS/test" all-pristine
+    [ "$status" -eq 0 ]
     [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj/run" ]
-    [ "${lines[-1]}" = "2 passed, 0 failed, 0 skipped" ]
+    [ "${lines[-1]}" = "1 passed, 0 failed, 0 skipped" ]
 }
