@@ -7,6 +7,7 @@ and all three architectures; nothing is installed. What came is kept in build/do
 
 import fcntl
 import gzip
+import lzma
 import os
 import pathlib
 import re
@@ -150,7 +151,7 @@ def kernel(arch):
 
 
 def busybox(arch):
-    return one(tree(arch), 'bin/busybox')
+    return one(tree(arch), '**/bin/busybox')
 
 
 # -- the initial file system -------------------------------------------------------------------------
@@ -181,8 +182,9 @@ def initial(target, program, init, extra=()):
 
 def modules(arch, names):
     """Modules of the kernel and all that they need, in the order to load them: name -> content"""
-    directory = next((tree(arch) / 'lib' / 'modules').iterdir())
-    paths = {path.stem.replace('-', '_'): path for path in directory.rglob('*.ko')}
+    # the kernels of Debian 13 have them in usr/lib, and compressed
+    directory = one(tree(arch), '**/lib/modules/*')
+    paths = {path.name.partition('.')[0].replace('-', '_'): path for path in directory.rglob('*.ko*')}
     found = {}
 
     def add(name):
@@ -190,6 +192,8 @@ def modules(arch, names):
             # what is not there is built in, or unknown to this architecture
             return
         content = paths[name].read_bytes()
+        if paths[name].suffix == '.xz':
+            content = lzma.decompress(content)
         for needed in re.search(rb'\0depends=([^\0]*)\0', content)[1].decode().split(','):
             add(needed.replace('-', '_'))
         found[name] = content
