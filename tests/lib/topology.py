@@ -65,7 +65,7 @@ class Guest:
             alias = element.find('alias')
             if element.tag in NOT_DEVICES:
                 continue
-            if element.get('type') == 'pci' and element.tag == 'controller' and element.get('index') is not None:
+            if is_pci_controller(element) and element.get('index') is not None:
                 key = f'PCI controller {element.get("index")}'
                 self.controllers[number(element.get('index'))] = element
             elif alias is not None and (alias.get('name') or '').startswith('ua-'):
@@ -173,21 +173,31 @@ def shared(guest):
             for address, keys in users.items() if len(keys) > 1]
 
 
-def unreachable(guest):
-    """PCI controllers that do not lead to a root, and devices on buses that are not there."""
+def is_pci_controller(element):
+    return element.tag == 'controller' and element.get('type') == 'pci'
+
+
+def lost_buses(guest):
+    """Indexes of PCI controllers that do not lead to a root, and of buses that are not there"""
     parents = guest.parents()
-    faults = []
+    lost = {address[1] for address in guest.pci_addresses().values()} - parents.keys()
     for index in parents:
         bus, seen = index, set()
         while bus is not None and bus in parents and bus not in seen:
             seen.add(bus)
             bus = parents[bus]
         if bus is not None:
-            faults.append(f'PCI controller {index} does not reach the root: '
-                          f'{"it has no address" if parents[index] == -1 else f"bus {bus}"}')
-    faults += [f'{key} is on bus {address[1]}, which is not there'
-               for key, address in guest.pci_addresses().items() if address[1] not in parents]
-    return faults
+            lost.add(index)
+    return sorted(lost)
+
+
+def unreachable(guest):
+    """PCI controllers that do not lead to a root, and devices on buses that are not there."""
+    parents, lost = guest.parents(), lost_buses(guest)
+    return ([f'PCI controller {index} does not reach the root: '
+             f'{"it has no address" if parents[index] == -1 else f"it is on bus {parents[index]}"}' for index in lost if index in parents] +
+            [f'{key} is on bus {address[1]}, which is not there'
+             for key, address in guest.pci_addresses().items() if address[1] not in parents])
 
 
 def changed(before, after):
