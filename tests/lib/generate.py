@@ -94,6 +94,10 @@ class Domain:
     def but(self, elements):
         return Domain(self.name, self.head, elements, self.family)
 
+    def renamed(self, name):
+        head = re.sub('<name>.*?</name>', f'<name>{name}</name>', re.sub('<uuid>.*?</uuid>', '', self.head))
+        return Domain(name, head, self.elements, self.family)
+
     def preferring(self, preferences):
         """With other preferences than it has; "" for none"""
         head = re.sub(r'(?s) *<preferences>.*?</preferences>\n', '', self.head)
