@@ -12,6 +12,7 @@
 #include "qemu_pci_policy.h"
 #include "qemu_domain.h"
 #include "virlog.h"
+#include "virstring.h"
 
 #define VIR_FROM_THIS VIR_FROM_QEMU
 
@@ -52,6 +53,15 @@ VIR_LOG_INIT("qemu.qemu_pci_policy");
     .expressSlot = CONVENTIONAL
 
 
+/* Ports and bridges that tell the guest themselves */
+#define TELLS_ITSELF { "none", "native", "shpc" }
+
+#define TELLS_ALWAYS_ITSELF \
+    .withACPI = TELLS_ITSELF, \
+    .withoutACPI = TELLS_ITSELF, \
+    .belowExpander = TELLS_ITSELF
+
+
 /* Boards on which virtio-mmio is the way to connect virtio devices if there is
  * no PCI Express */
 static bool
@@ -75,13 +85,22 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         CONVENTIONAL_TOPOLOGY,
         .rootHotplugNeedsACPI = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
+        .withACPI = { "acpi", "none", "acpi" },
+        .withoutACPI = { "none", "none", "shpc" },
+        .belowExpander = { "none", "none", "none" },
     },
     {
         .name = "q35",
+        /* Since 6.1 QEMU switches off the hotplug of the ports for the sake of
+         * ACPI's, even if there is no ACPI. */
         .isMachine = qemuDomainIsQ35,
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
         .spare = QEMU_PCI_SPARE_PORT,
+        .withACPI = { "none", "acpi", "acpi" },
+        .withoutACPI = { "none", "none", "none" },
+        .belowExpander = TELLS_ITSELF,
+        .acpiPortsSince = 601,
     },
     {
         .name = "arm-virt",
@@ -90,6 +109,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         EXPRESS_TOPOLOGY,
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
+        TELLS_ALWAYS_ITSELF,
     },
     {
         .name = "riscv-virt",
@@ -98,6 +118,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         EXPRESS_TOPOLOGY,
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
+        TELLS_ALWAYS_ITSELF,
     },
     {
         /* Its slots take conventional and PCI Express devices alike, and PAPR
@@ -113,6 +134,8 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .expressSlot = CONVENTIONAL,
         .isolate = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
+        .withACPI = { "rtas", "rtas", "rtas" },
+        .withoutACPI = { "rtas", "rtas", "rtas" },
     },
 
     /* Boards of which only the root bus is known */
@@ -121,6 +144,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
         .spare = QEMU_PCI_SPARE_PORT,
+        TELLS_ALWAYS_ITSELF,
     },
     {
         .name = "conventional",
@@ -290,6 +314,61 @@ qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
 
     return cont->idx != 0 || !policy->rootHotplugNeedsACPI ||
         def->features[VIR_DOMAIN_FEATURE_ACPI] == VIR_TRISTATE_SWITCH_ON;
+}
+
+
+/* The version in the name of a versioned machine type, as major * 100 + minor;
+ * UINT_MAX if there is none */
+static unsigned int
+qemuPCIPolicyMachineVersion(const virDomainDef *def)
+{
+    const char *version = strrchr(def->os.machine, '-');
+    char *dot = NULL;
+    unsigned int major;
+    unsigned int minor;
+
+    if (!version ||
+        virStrToLong_ui(version + 1, &dot, 10, &major) < 0 || *dot != '.' ||
+        virStrToLong_ui(dot + 1, NULL, 10, &minor) < 0)
+        return UINT_MAX;
+
+    return major * 100 + minor;
+}
+
+
+/**
+ * qemuPCIPolicyTells:
+ * @policy: row of the machine
+ * @def: domain definition
+ * @cont: a PCI controller of @def whose slots are hotpluggable
+ * @host: the host bridge or expander bus that leads to it, or NULL
+ *
+ * Returns: how a guest learns of a device in a slot of @cont, a word of
+ *          qemuPCITelling, or NULL if that is not known
+ */
+const char *
+qemuPCIPolicyTells(const qemuPCIPolicy *policy,
+                   const virDomainDef *def,
+                   const virDomainControllerDef *cont,
+                   const virDomainControllerDef *host)
+{
+    const qemuPCITelling *tells = &policy->withoutACPI;
+
+    if (def->features[VIR_DOMAIN_FEATURE_ACPI] == VIR_TRISTATE_SWITCH_ON)
+        tells = &policy->withACPI;
+
+    if ((host && (host->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS ||
+                  host->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS)) ||
+        qemuPCIPolicyMachineVersion(def) < policy->acpiPortsSince)
+        tells = &policy->belowExpander;
+
+    if (!virDomainPCIControllerModelToConnectType(cont->model))
+        return tells->root;
+
+    if (virDomainPCITopologyModelOffers(cont->model, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE))
+        return tells->port;
+
+    return tells->bridge;
 }
 
 

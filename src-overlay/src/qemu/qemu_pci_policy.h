@@ -30,6 +30,16 @@ typedef enum {
     QEMU_PCI_VIRTIO_PCI_OR_MMIO,
 } qemuPCIVirtio;
 
+/* How a guest learns that a device has come into a slot while it runs, or is to
+ * go: "acpi", "native" (PCI Express hotplug of the port), "shpc" (standard
+ * hotplug controller of the bridge) or "rtas". "none": QEMU takes the device, and
+ * the guest is not told. NULL: not known. */
+typedef struct {
+    const char *root;   /* slots of the root bus */
+    const char *port;   /* of PCI Express ports */
+    const char *bridge; /* of conventional bridges */
+} qemuPCITelling;
+
 typedef struct {
     const char *name;
 
@@ -58,6 +68,13 @@ typedef struct {
 
     qemuPCISpare spare;
     qemuPCIVirtio virtio;
+
+    qemuPCITelling withACPI;
+    qemuPCITelling withoutACPI;
+    qemuPCITelling belowExpander;
+    /* machine types before this version, as major * 100 + minor, tell about all
+     * slots as they do about those below an expander bus */
+    unsigned int acpiPortsSince;
 } qemuPCIPolicy;
 
 const qemuPCIPolicy *
@@ -77,6 +94,13 @@ bool
 qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
                                const virDomainDef *def,
                                const virDomainControllerDef *cont)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+
+const char *
+qemuPCIPolicyTells(const qemuPCIPolicy *policy,
+                   const virDomainDef *def,
+                   const virDomainControllerDef *cont,
+                   const virDomainControllerDef *host)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
 
 virDomainPCIConnectFlags

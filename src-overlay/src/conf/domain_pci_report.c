@@ -1,0 +1,715 @@
+/*
+ * domain_pci_report.c: PCI controllers and devices of a guest, for people and
+ *                      programs
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What domain XML says is read here, for the hypervisor drivers and, where a
+ * daemon has no answer, for virsh. Nothing is concluded from it: which slots
+ * are free, and what a device needs, only the driver knows.
+ */
+
+#include <config.h>
+
+#include "domain_pci_report.h"
+#include "virerror.h"
+#include "virstring.h"
+
+#define VIR_FROM_THIS VIR_FROM_DOMAIN
+
+VIR_ENUM_IMPL(virDomainPCIClass,
+              VIR_DOMAIN_PCI_CLASS_LAST,
+              "pcie",
+              "conventional",
+);
+
+static const char *virDomainPCIReportHintNames[] = {
+    "hotpluggable",
+    "busHint",
+    "preferredConnection",
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(virDomainPCIReportHintNames) == VIR_DOMAIN_PCI_REPORT_HINTS);
+
+/* Elements that can have a PCI address, and where they say what they are: in an
+ * attribute, or in an attribute of a child ("child@attribute") */
+static const struct {
+    const char *element;
+    const char *subtype;
+    const char *model[2];   /* the first of them that is there */
+    const char *target;
+} virDomainPCIReportElements[] = {
+    { "controller", "@type", { "@model" }, "@index" },
+    { "crypto", NULL, { "@model" }, NULL },
+    { "disk", NULL, { "@model", "target@bus" }, "target@dev" },
+    { "filesystem", NULL, { "@model", "driver@type" }, "target@dir" },
+    { "hostdev", "@type", { "@model" }, NULL },
+    { "input", "@type", { "@model", "@bus" }, NULL },
+    { "interface", NULL, { "model@type" }, "target@dev" },
+    { "iommu", NULL, { "@model" }, NULL },
+    { "memballoon", NULL, { "@model" }, NULL },
+    { "memory", NULL, { "@model" }, NULL },
+    { "panic", NULL, { "@model" }, NULL },
+    { "rng", NULL, { "@model" }, NULL },
+    { "serial", NULL, { "target@type" }, "target@port" },
+    { "shmem", NULL, { "model@type" }, "@name" },
+    { "sound", NULL, { "@model" }, NULL },
+    { "video", NULL, { "model@type" }, NULL },
+    { "vsock", NULL, { "@model" }, "cid@address" },
+    { "watchdog", NULL, { "@model" }, NULL },
+};
+
+
+static void
+virDomainPCIReportItemFree(void *opaque)
+{
+    virDomainPCIReportItem *item = opaque;
+    size_t i;
+
+    g_free(item->type);
+    g_free(item->subtype);
+    g_free(item->model);
+    g_free(item->target);
+    g_free(item->mac);
+    g_free(item->alias);
+    for (i = 0; i < VIR_DOMAIN_PCI_REPORT_HINTS; i++)
+        g_free(item->hints[i]);
+    g_free(item->busNr);
+    g_free(item->node);
+    g_free(item->targetIndex);
+    g_free(item);
+}
+
+
+/**
+ * virDomainPCIReportFree:
+ * @report: report to free, or NULL
+ */
+void
+virDomainPCIReportFree(virDomainPCIReport *report)
+{
+    if (!report)
+        return;
+
+    g_free(report->name);
+    g_free(report->arch);
+    g_free(report->machine);
+    g_ptr_array_unref(report->items);
+    g_ptr_array_unref(report->preferences);
+    g_free(report);
+}
+
+
+/* -- reading XML --------------------------------------------------------- */
+
+static xmlNodePtr
+virDomainPCIReportChild(xmlNodePtr node,
+                        const char *name)
+{
+    xmlNodePtr child;
+
+    for (child = node ? node->children : NULL; child; child = child->next) {
+        if (child->type == XML_ELEMENT_NODE && virXMLNodeNameEqual(child, name))
+            return child;
+    }
+
+    return NULL;
+}
+
+
+/* What @path says, which is "@attribute" or "child@attribute" */
+static char *
+virDomainPCIReportText(xmlNodePtr node,
+                       const char *path)
+{
+    const char *attribute = path ? strchr(path, '@') : NULL;
+
+    if (!attribute)
+        return NULL;
+
+    if (attribute > path) {
+        g_autofree char *child = g_strndup(path, attribute - path);
+
+        node = virDomainPCIReportChild(node, child);
+    }
+
+    return node ? virXMLPropString(node, attribute + 1) : NULL;
+}
+
+
+static char *
+virDomainPCIReportContent(xmlNodePtr node)
+{
+    return node ? virXMLNodeContentString(node) : NULL;
+}
+
+
+/* The device of the host that is handed to the guest */
+static char *
+virDomainPCIReportHostDevice(xmlNodePtr hostdev)
+{
+    xmlNodePtr source = virDomainPCIReportChild(hostdev, "source");
+    xmlNodePtr host = virDomainPCIReportChild(source, "address");
+    g_autofree char *type = virXMLPropString(hostdev, "type");
+    virPCIDeviceAddress addr = { 0 };
+
+    if (host && STREQ_NULLABLE(type, "mdev"))
+        return virXMLPropString(host, "uuid");
+
+    if (host && STREQ_NULLABLE(type, "pci") &&
+        virPCIDeviceAddressParseXML(host, &addr) == 0)
+        return virPCIDeviceAddressAsString(&addr);
+
+    return NULL;
+}
+
+
+static int
+virDomainPCIReportReadController(virDomainPCIReportItem *item,
+                                 xmlNodePtr node)
+{
+    xmlNodePtr target = virDomainPCIReportChild(node, "target");
+    g_autofree char *hotplug = virDomainPCIReportText(node, "target@hotplug");
+    int model = -1;
+
+    item->isController = true;
+    item->switchedOff = STREQ_NULLABLE(hotplug, "off");
+    item->busNr = virDomainPCIReportText(node, "target@busNr");
+    item->targetIndex = virDomainPCIReportText(node, "target@index");
+    item->node = virDomainPCIReportContent(virDomainPCIReportChild(target, "node"));
+
+    if (item->model &&
+        (model = virDomainControllerModelPCITypeFromString(item->model)) >= 0) {
+        item->isRoot = !virDomainPCIControllerModelToConnectType(model);
+        if (virDomainPCIAddressBusSetModel(&item->bus, model, true) < 0)
+            return -1;
+    }
+
+    if (item->target) {
+        if (virStrToLong_uip(item->target, NULL, 10, &item->idx) < 0) {
+            virReportError(VIR_ERR_XML_ERROR,
+                           _("cannot parse controller index %1$s"), item->target);
+            return -1;
+        }
+        item->indexed = true;
+    } else if (item->isRoot) {
+        /* the only one whose index need not be looked for */
+        item->indexed = true;
+    }
+
+    return 0;
+}
+
+
+/* Reads one child of <devices>. Those that are on another bus than PCI are left
+ * out. */
+static int
+virDomainPCIReportReadDevice(virDomainPCIReport *report,
+                             xmlNodePtr node)
+{
+    xmlNodePtr address = virDomainPCIReportChild(node, "address");
+    g_autofree char *bus = address ? virXMLPropString(address, "type") : NULL;
+    g_autofree char *type = virXMLPropString(node, "type");
+    virDomainPCIReportItem *item = NULL;
+    size_t e;
+    size_t i;
+
+    for (e = 0; e < G_N_ELEMENTS(virDomainPCIReportElements); e++) {
+        if (virXMLNodeNameEqual(node, virDomainPCIReportElements[e].element))
+            break;
+    }
+
+    if (address ? STRNEQ_NULLABLE(bus, "pci") : e == G_N_ELEMENTS(virDomainPCIReportElements))
+        return 0;
+
+    item = g_new0(virDomainPCIReportItem, 1);
+    g_ptr_array_add(report->items, item);
+    item->guestNode = -1;
+    item->type = g_strdup((const char *) node->name);
+    item->alias = virDomainPCIReportText(node, "alias@name");
+    item->mac = virDomainPCIReportText(node, "mac@address");
+
+    if (e < G_N_ELEMENTS(virDomainPCIReportElements)) {
+        item->subtype = virDomainPCIReportText(node, virDomainPCIReportElements[e].subtype);
+        item->target = virDomainPCIReportText(node, virDomainPCIReportElements[e].target);
+        for (i = 0; i < G_N_ELEMENTS(virDomainPCIReportElements[e].model) && !item->model; i++)
+            item->model = virDomainPCIReportText(node, virDomainPCIReportElements[e].model[i]);
+    }
+
+    if (STREQ(item->type, "hostdev"))
+        item->target = virDomainPCIReportHostDevice(node);
+    if (STREQ(item->type, "interface") && STREQ_NULLABLE(type, "hostdev"))
+        item->subtype = g_strdup(type);
+
+    if (STREQ(item->type, "controller") && STREQ_NULLABLE(type, "pci") &&
+        virDomainPCIReportReadController(item, node) < 0)
+        return -1;
+
+    if (address) {
+        for (i = 0; i < VIR_DOMAIN_PCI_REPORT_HINTS; i++)
+            item->hints[i] = virXMLPropString(address, virDomainPCIReportHintNames[i]);
+        if (virPCIDeviceAddressParseXML(address, &item->addr) < 0)
+            return -1;
+        item->placed = !virPCIDeviceAddressIsEmpty(&item->addr);
+    }
+
+    return 0;
+}
+
+
+static void
+virDomainPCIReportReadPreferences(virDomainPCIReport *report,
+                                  xmlNodePtr domain)
+{
+    static const char *slots[] = {
+        [VIR_DOMAIN_PCI_CLASS_EXPRESS] = "pcieHotplugSlots",
+        [VIR_DOMAIN_PCI_CLASS_CONVENTIONAL] = "pciHotplugSlots",
+    };
+    xmlNodePtr node = virDomainPCIReportChild(domain, "preferences");
+
+    for (node = node ? node->children : NULL; node; node = node->next) {
+        g_autofree char *name = NULL;
+        g_autofree char *value = NULL;
+        size_t i;
+
+        if (node->type != XML_ELEMENT_NODE ||
+            !virXMLNodeNameEqual(node, "preference") ||
+            !(name = virXMLPropString(node, "name")) ||
+            !(value = virXMLPropString(node, "value")))
+            continue;
+
+        for (i = 0; i < VIR_DOMAIN_PCI_CLASS_LAST; i++) {
+            if (STREQ(name, slots[i]) &&
+                virStrToLong_uip(value, NULL, 10, &report->asked[i]) == 0)
+                report->asks[i] = true;
+        }
+
+        g_ptr_array_add(report->preferences, g_steal_pointer(&name));
+        g_ptr_array_add(report->preferences, g_steal_pointer(&value));
+    }
+}
+
+
+/**
+ * virDomainPCIReportNew:
+ * @domain: a <domain> element, live or inactive
+ *
+ * Returns: what it says about PCI, to be freed by the caller with
+ *          virDomainPCIReportFree(), or NULL with VIR_ERR_XML_ERROR reported
+ */
+virDomainPCIReport *
+virDomainPCIReportNew(xmlNodePtr domain)
+{
+    g_autoptr(virDomainPCIReport) report = g_new0(virDomainPCIReport, 1);
+    xmlNodePtr os = virDomainPCIReportChild(domain, "os");
+    xmlNodePtr node = virDomainPCIReportChild(domain, "devices");
+
+    report->items = g_ptr_array_new_with_free_func(virDomainPCIReportItemFree);
+    report->preferences = g_ptr_array_new_with_free_func(g_free);
+    report->name = virDomainPCIReportContent(virDomainPCIReportChild(domain, "name"));
+    report->arch = virDomainPCIReportText(os, "type@arch");
+    report->machine = virDomainPCIReportText(os, "type@machine");
+
+    virDomainPCIReportReadPreferences(report, domain);
+
+    for (node = node ? node->children : NULL; node; node = node->next) {
+        if (node->type == XML_ELEMENT_NODE &&
+            virDomainPCIReportReadDevice(report, node) < 0)
+            return NULL;
+    }
+
+    return g_steal_pointer(&report);
+}
+
+
+/**
+ * virDomainPCIReportAddChipset:
+ * @report: report
+ * @addr: address of a device that the machine has and no XML speaks of
+ * @name: what it is called, or NULL
+ */
+void
+virDomainPCIReportAddChipset(virDomainPCIReport *report,
+                             const virPCIDeviceAddress *addr,
+                             const char *name)
+{
+    virDomainPCIReportItem *item = g_new0(virDomainPCIReportItem, 1);
+
+    item->type = g_strdup("chipset");
+    item->model = g_strdup(name);
+    item->addr = *addr;
+    item->placed = true;
+    item->guestNode = -1;
+    g_ptr_array_add(report->items, item);
+}
+
+
+/* -- what libvirt has added ------------------------------------------------ */
+
+/* Can @old, as the user wrote it, have become @item? What the user left out,
+ * libvirt has chosen. */
+static bool
+virDomainPCIReportIsSame(const virDomainPCIReportItem *item,
+                         const virDomainPCIReportItem *old)
+{
+    return STREQ(item->type, old->type) &&
+        (STRNEQ(item->type, "controller") || STREQ_NULLABLE(item->subtype, old->subtype)) &&
+        (!old->placed || virPCIDeviceAddressEqual(&item->addr, &old->addr)) &&
+        (STRNEQ(item->type, "controller") || !old->target ||
+         STREQ_NULLABLE(item->target, old->target)) &&
+        (STRNEQ(item->type, "controller") || !old->model ||
+         STREQ_NULLABLE(item->model, old->model));
+}
+
+
+/**
+ * virDomainPCIReportMarkAdded:
+ * @report: report of a definition that libvirt has completed
+ * @before: report of the XML that it was made of
+ *
+ * Marks in @report what @before does not have. Devices keep their order, and
+ * those that libvirt adds come after those that were there.
+ */
+void
+virDomainPCIReportMarkAdded(virDomainPCIReport *report,
+                            const virDomainPCIReport *before)
+{
+    g_autofree bool *used = g_new0(bool, before->items->len + 1);
+    size_t first = 0; /* that is not used */
+    size_t i;
+    size_t j;
+
+    for (i = 0; i < report->items->len; i++) {
+        virDomainPCIReportItem *item = g_ptr_array_index(report->items, i);
+
+        item->added = STRNEQ(item->type, "chipset");
+
+        while (first < before->items->len && used[first])
+            first++;
+
+        for (j = first; j < before->items->len && item->added; j++) {
+            if (!used[j] &&
+                virDomainPCIReportIsSame(item, g_ptr_array_index(before->items, j))) {
+                used[j] = true;
+                item->added = false;
+            }
+        }
+    }
+}
+
+
+/* -- JSON ------------------------------------------------------------------ */
+
+typedef struct {
+    virDomainPCIReportItem *buses[VIR_DOMAIN_PCI_BUSES_MAX];
+    GPtrArray *placed;      /* on a bus, by address */
+    GPtrArray *unplaced;    /* in the order of the XML */
+} virDomainPCIReportOrder;
+
+
+static int
+virDomainPCIReportCompare(const void *a,
+                          const void *b)
+{
+    const virPCIDeviceAddress *first = &(*(virDomainPCIReportItem **) a)->addr;
+    const virPCIDeviceAddress *second = &(*(virDomainPCIReportItem **) b)->addr;
+
+    if (first->bus != second->bus)
+        return first->bus < second->bus ? -1 : 1;
+    if (first->slot != second->slot)
+        return first->slot < second->slot ? -1 : 1;
+    if (first->function != second->function)
+        return first->function < second->function ? -1 : 1;
+    return 0;
+}
+
+
+static bool
+virDomainPCIReportIsOnBus(const virDomainPCIReportOrder *order,
+                          const virDomainPCIReportItem *item)
+{
+    return item->placed && item->addr.domain == 0 &&
+        item->addr.bus < VIR_DOMAIN_PCI_BUSES_MAX &&
+        order->buses[item->addr.bus];
+}
+
+
+/* Finds out which controller provides which bus, and what is on none. */
+static void
+virDomainPCIReportArrange(const virDomainPCIReport *report,
+                          virDomainPCIReportOrder *order)
+{
+    size_t i;
+
+    for (i = 0; i < report->items->len; i++) {
+        virDomainPCIReportItem *item = g_ptr_array_index(report->items, i);
+
+        if (item->isController && item->indexed && item->bus.flags &&
+            item->idx < VIR_DOMAIN_PCI_BUSES_MAX && !order->buses[item->idx])
+            order->buses[item->idx] = item;
+    }
+
+    for (i = 0; i < report->items->len; i++) {
+        virDomainPCIReportItem *item = g_ptr_array_index(report->items, i);
+        bool provides = item->isController && item->indexed &&
+            item->idx < VIR_DOMAIN_PCI_BUSES_MAX && order->buses[item->idx] == item;
+
+        if (virDomainPCIReportIsOnBus(order, item) && (provides || !item->isController))
+            g_ptr_array_add(order->placed, item);
+        else if (!provides && (item->placed || !report->known))
+            g_ptr_array_add(order->unplaced, item);
+    }
+
+    g_ptr_array_sort(order->placed, virDomainPCIReportCompare);
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatAddress(const virDomainPCIReportItem *item)
+{
+    virJSONValue *address = virJSONValueNewObject();
+
+    virJSONValueObjectAppendNumberUint(address, "domain", item->addr.domain);
+    virJSONValueObjectAppendNumberUint(address, "bus", item->addr.bus);
+    virJSONValueObjectAppendNumberUint(address, "slot", item->addr.slot);
+    virJSONValueObjectAppendNumberUint(address, "function", item->addr.function);
+
+    return address;
+}
+
+
+static void
+virDomainPCIReportFormatString(virJSONValue *object,
+                               const char *key,
+                               const char *value)
+{
+    if (value)
+        virJSONValueObjectAppendString(object, key, value);
+}
+
+
+static void
+virDomainPCIReportFormatFlag(virJSONValue *object,
+                             const char *key,
+                             bool value)
+{
+    if (value)
+        virJSONValueObjectAppendBoolean(object, key, true);
+}
+
+
+/* What is said of devices and controllers alike */
+static void
+virDomainPCIReportFormatPlace(virJSONValue *object,
+                              const virDomainPCIReport *report,
+                              const virDomainPCIReportItem *item)
+{
+    if (item->placed) {
+        g_autoptr(virJSONValue) address = virDomainPCIReportFormatAddress(item);
+
+        virJSONValueObjectAppend(object, "address", &address);
+    }
+
+    if (report->known) {
+        virJSONValueObjectAppendBoolean(object, "hotplug", item->hotplug);
+        virDomainPCIReportFormatString(object, "told", item->told);
+    }
+    if (report->planned)
+        virJSONValueObjectAppendBoolean(object, "added", item->added);
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatDevice(const virDomainPCIReport *report,
+                               const virDomainPCIReportItem *item)
+{
+    virJSONValue *object = virJSONValueNewObject();
+    g_autoptr(virJSONValue) hints = virJSONValueNewObject();
+    size_t i;
+
+    virJSONValueObjectAppendString(object, "type", item->type);
+    virDomainPCIReportFormatString(object, "subtype", item->subtype);
+    virDomainPCIReportFormatString(object, "model", item->model);
+    virDomainPCIReportFormatString(object, "target", item->target);
+    virDomainPCIReportFormatString(object, "mac", item->mac);
+    virDomainPCIReportFormatString(object, "alias", item->alias);
+    virDomainPCIReportFormatPlace(object, report, item);
+
+    for (i = 0; i < VIR_DOMAIN_PCI_REPORT_HINTS; i++)
+        virDomainPCIReportFormatString(hints, virDomainPCIReportHintNames[i], item->hints[i]);
+    if (virJSONValueObjectKeysNumber(hints) > 0)
+        virJSONValueObjectAppend(object, "hints", &hints);
+
+    return object;
+}
+
+
+static const char *
+virDomainPCIReportClass(const virDomainPCIReportItem *item)
+{
+    if (!(item->bus.flags & VIR_PCI_CONNECT_TYPES_ENDPOINT))
+        return "none";
+
+    return virDomainPCIClassTypeToString(item->bus.flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE ?
+                                         VIR_DOMAIN_PCI_CLASS_EXPRESS :
+                                         VIR_DOMAIN_PCI_CLASS_CONVENTIONAL);
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatFreeSlots(uint32_t slots)
+{
+    virJSONValue *array = virJSONValueNewArray();
+
+    for (; slots; slots &= slots - 1) {
+        g_autoptr(virJSONValue) number = virJSONValueNewNumberUint(__builtin_ctz(slots));
+
+        virJSONValueArrayAppend(array, &number);
+    }
+
+    return array;
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatController(const virDomainPCIReport *report,
+                                   const virDomainPCIReportOrder *order,
+                                   const virDomainPCIReportItem *item)
+{
+    virJSONValue *object = virJSONValueNewObject();
+
+    virJSONValueObjectAppendNumberUint(object, "index", item->idx);
+    virJSONValueObjectAppendString(object, "model", item->model);
+    virDomainPCIReportFormatString(object, "alias", item->alias);
+    if (virDomainPCIReportIsOnBus(order, item))
+        virJSONValueObjectAppendNumberUint(object, "parent", item->addr.bus);
+    virDomainPCIReportFormatString(object, "busNr", item->busNr);
+    virDomainPCIReportFormatString(object, "node", item->node);
+    if (item->guestNode >= 0)
+        virJSONValueObjectAppendNumberUint(object, "guestNode", item->guestNode);
+    virDomainPCIReportFormatString(object, "targetIndex", item->targetIndex);
+    virDomainPCIReportFormatFlag(object, "switchedOff", item->switchedOff);
+    virJSONValueObjectAppendString(object, "class", virDomainPCIReportClass(item));
+    virDomainPCIReportFormatPlace(object, report, item);
+    virDomainPCIReportFormatFlag(object, "isolated", item->isolated);
+    virDomainPCIReportFormatFlag(object, "unreachable", item->unreachable);
+    virJSONValueObjectAppendNumberUint(object, "slots",
+                                       item->bus.maxSlot - item->bus.minSlot + 1);
+    if (report->known) {
+        g_autoptr(virJSONValue) slots = virDomainPCIReportFormatFreeSlots(item->freeSlots);
+
+        virJSONValueObjectAppend(object, "freeSlots", &slots);
+    }
+
+    return object;
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatFree(const virDomainPCIReport *report)
+{
+    virJSONValue *object = virJSONValueNewObject();
+    size_t i;
+
+    for (i = 0; i < VIR_DOMAIN_PCI_CLASS_LAST; i++) {
+        g_autoptr(virJSONValue) kind = virJSONValueNewObject();
+        size_t slots = report->freeSlots[i];
+        size_t missing = report->asks[i] && report->asked[i] > slots ?
+            report->asked[i] - slots : 0;
+
+        if (report->known)
+            virJSONValueObjectAppendNumberUint(kind, "slots", slots);
+        if (report->asks[i])
+            virJSONValueObjectAppendNumberUint(kind, "asked", report->asked[i]);
+        if (report->known)
+            virJSONValueObjectAppendNumberUint(kind, "missing", missing);
+        virJSONValueObjectAppend(object, virDomainPCIClassTypeToString(i), &kind);
+    }
+
+    return object;
+}
+
+
+static virJSONValue *
+virDomainPCIReportFormatPreferences(const virDomainPCIReport *report)
+{
+    virJSONValue *object = virJSONValueNewObject();
+    size_t i;
+
+    for (i = 0; i < report->preferences->len; i += 2) {
+        const char *name = g_ptr_array_index(report->preferences, i);
+
+        if (!virJSONValueObjectHasKey(object, name)) {
+            virJSONValueObjectAppendString(object, name,
+                                           g_ptr_array_index(report->preferences, i + 1));
+        }
+    }
+
+    return object;
+}
+
+
+/**
+ * virDomainPCIReportFormat:
+ * @report: report
+ *
+ * The keys are described in docs/drvqemu.rst. Those that only the hypervisor
+ * driver can fill in are left out if it has not.
+ *
+ * Returns: @report as a JSON object, to be freed by the caller
+ */
+virJSONValue *
+virDomainPCIReportFormat(const virDomainPCIReport *report)
+{
+    virJSONValue *object = virJSONValueNewObject();
+    g_autoptr(virJSONValue) preferences = virDomainPCIReportFormatPreferences(report);
+    g_autoptr(virJSONValue) freeSlots = virDomainPCIReportFormatFree(report);
+    g_autoptr(virJSONValue) controllers = virJSONValueNewArray();
+    g_autoptr(virJSONValue) devices = virJSONValueNewArray();
+    g_autoptr(virJSONValue) unplaced = virJSONValueNewArray();
+    g_autoptr(GPtrArray) onBus = g_ptr_array_new();
+    g_autoptr(GPtrArray) astray = g_ptr_array_new();
+    virDomainPCIReportOrder order = { .placed = onBus, .unplaced = astray };
+    size_t i;
+
+    virDomainPCIReportArrange(report, &order);
+
+    virJSONValueObjectAppendNumberUint(object, "version", VIR_DOMAIN_PCI_REPORT_VERSION);
+    virDomainPCIReportFormatString(object, "name", report->name);
+    virDomainPCIReportFormatString(object, "arch", report->arch);
+    virDomainPCIReportFormatString(object, "machine", report->machine);
+    virJSONValueObjectAppendBoolean(object, "planned", report->planned);
+    virJSONValueObjectAppend(object, "preferences", &preferences);
+    virJSONValueObjectAppend(object, "free", &freeSlots);
+
+    for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++) {
+        g_autoptr(virJSONValue) controller = NULL;
+
+        if (!order.buses[i])
+            continue;
+        controller = virDomainPCIReportFormatController(report, &order, order.buses[i]);
+        virJSONValueArrayAppend(controllers, &controller);
+    }
+    virJSONValueObjectAppend(object, "controllers", &controllers);
+
+    for (i = 0; i < onBus->len; i++) {
+        virDomainPCIReportItem *item = g_ptr_array_index(onBus, i);
+        g_autoptr(virJSONValue) device = NULL;
+
+        if (item->isController)
+            continue;
+        device = virDomainPCIReportFormatDevice(report, item);
+        virJSONValueArrayAppend(devices, &device);
+    }
+    virJSONValueObjectAppend(object, "devices", &devices);
+
+    for (i = 0; i < astray->len; i++) {
+        g_autoptr(virJSONValue) device = NULL;
+
+        device = virDomainPCIReportFormatDevice(report, g_ptr_array_index(astray, i));
+        virJSONValueArrayAppend(unplaced, &device);
+    }
+    virJSONValueObjectAppend(object, "unplaced", &unplaced);
+
+    return object;
+}
