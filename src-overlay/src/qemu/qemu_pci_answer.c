@@ -31,9 +31,10 @@ VIR_LOG_INIT("qemu.qemu_pci_answer");
 #define PARSE_DEFINE (VIR_DOMAIN_DEF_PARSE_INACTIVE | \
                       VIR_DOMAIN_DEF_PARSE_ABI_UPDATE)
 
-/* as a definition is parsed that is not new: no free slots are added, and
- * aliases of a running guest are read */
-#define PARSE_AS_IT_IS VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE
+/* as a definition is parsed that is not new: no free slots are added. What is
+ * different while a guest runs has nothing to do with addresses. */
+#define PARSE_AS_IT_IS (VIR_DOMAIN_DEF_PARSE_INACTIVE | \
+                        VIR_DOMAIN_DEF_PARSE_SKIP_VALIDATE)
 
 static const virDomainPCIConnectFlags qemuPCIAnswerClasses[] = {
     [VIR_DOMAIN_PCI_CLASS_EXPRESS] = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE,
