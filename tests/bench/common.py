@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -79,6 +80,30 @@ def builds(*names):
 def domain(machine, count, model='virtio'):
     """A domain with COUNT NICs and no other device that takes a slot"""
     return MACHINES[machine].domain('bench', ''.join(lab.nic(model=model, mac=number) for number in range(count)))
+
+
+def instructions(builds, name, function, xml, command='define d.xml'):
+    """Instructions in FUNCTION and all it calls, in a virsh of its own that runs one command on XML in the
+    file d.xml; None if the domain is refused"""
+    root = builds.root(name)
+    (root / 'work' / 'd.xml').write_text(xml)
+    build, out = builds.path[name], root / 'callgrind.out'
+    run = subprocess.run(
+        [build / 'run', 'env', '-u', 'MALLOC_PERTURB_', 'GLIBC_TUNABLES=glibc.malloc.mxfast=0',
+         f'LIBVIRT_LOG_OUTPUTS=3:file:{root}/virsh.log',
+         'valgrind', '--tool=callgrind', f'--toggle-collect={function}', f'--callgrind-out-file={out}',
+         build / 'tools' / 'virsh', '-q', '-c', f'qemu:///embed?root={root}', command],
+        cwd=root / 'work', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors='replace')
+    if run.returncode:
+        if re.search(r'^error: (Failed to define|.*No more available|XML error|internal error)', run.stdout, re.M):
+            return None
+        raise SystemExit(f'valgrind does not run virsh: {run.stdout[-1000:]}')
+    found = re.search(r'^totals: (\d+)', out.read_text(), re.M)
+    count = int(found[1]) if found else 0
+    if not count:
+        raise SystemExit(f'callgrind saw no call of {function} in {build}')
+    return count
 
 
 # -- output --------------------------------------------------------------------------------------
