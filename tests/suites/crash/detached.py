@@ -7,20 +7,11 @@ import os
 import pathlib
 import signal
 import socket
-import time
 import xml.etree.ElementTree as ET
 
-from lab import PC_NO_ACPI, Broken, address, disk, empty_disk, nic, pci, rng
+from lab import PC_NO_ACPI, Broken, address, disk, empty_disk, nic, pci, rng, until
 from parts import guest_pid
 from topology import Guest, same_guest, unless
-
-def until(condition, fault, patience=30):
-    end = time.monotonic() + patience
-    while not condition():
-        if time.monotonic() > end:
-            raise Broken(fault)
-        time.sleep(0.1)
-
 
 # on the bridge, without ACPI, a device goes without the guest
 BRIDGE = address(1, 4)

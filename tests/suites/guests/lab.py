@@ -31,6 +31,15 @@ class NotHere(Exception):
     """This machine lacks what a test point needs; the text says what."""
 
 
+def until(condition, fault, patience=30):
+    """Wait for it; Broken with the text FAULT if it does not come."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            raise Broken(fault)
+        time.sleep(0.1)
+
+
 # -- machines and their guests ------------------------------------------------------------------
 
 class Machine:
