@@ -6,7 +6,8 @@ import pathlib
 import threading
 
 from client import FULL, SLOTS, image, new_nic, takes, write
-from lab import PC_NO_ACPI, Q35, address, disk, free_express, nic, rng, until
+from lab import PC_NO_ACPI, Q35, address, disk, nic, rng, until
+from slots import free_ports
 from topology import Guest, changed, lost, same_guest, unless, unlike
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -71,7 +72,7 @@ def events(bench, daemon, libvirt, connection):
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
         told = Events(libvirt, connection)
         slots = 31
-        faults += takes(daemon, machine, 'e', slots, plug_by_python(libvirt, domain), 'pciHotplugSlots')
+        faults += takes(daemon, 'e', slots, plug_by_python(libvirt, domain), 'pciHotplugSlots')
         for number in range(slots):
             told.wait(('came', 'e', f'ua-new{number}'))
         for number in range(SLOTS):
@@ -88,7 +89,7 @@ def transient(bench, daemon, libvirt, connection):
                          f'it takes {slots} and no more, and leaves nothing') as faults:
             domain = connection.createXML(Q35.domain('t', rng('plain'), prefs), libvirt.VIR_DOMAIN_START_PAUSED)
             faults += unless(not domain.isPersistent(), 'it is persistent')
-            faults += takes(daemon, Q35, 't', slots, plug_by_python(libvirt, domain))
+            faults += takes(daemon, 't', slots, plug_by_python(libvirt, domain))
             domain.destroy()
             faults += unless('t' not in [one.name() for one in connection.listAllDomains()], 'it is still there')
 
@@ -106,11 +107,11 @@ def snapshots(bench, daemon, libvirt, connection):
         faults += unlike(Guest(before).preferences, Guest(inner(snapshot.getXMLDesc())))
         faults += lost(Guest(before).hints(), Guest(inner(snapshot.getXMLDesc())))
         domain = connection.defineXML(before.replace("value='3'", "value='7'").replace("hotpluggable='no' ", ''))
-        faults += unless(free_express(Guest(daemon.dump('n'))) == 7, 'the other promise is not kept')
+        faults += unless(free_ports(Guest(daemon.dump('n'))) == 7, 'the other promise is not kept')
         domain.revertToSnapshot(snapshot)
         faults += changed(before, daemon.dump('n'))
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-        faults += daemon.misplaced('n') + takes(daemon, Q35, 'n', SLOTS, plug_by_python(libvirt, domain))
+        faults += daemon.misplaced('n') + takes(daemon, 'n', SLOTS, plug_by_python(libvirt, domain))
         domain.destroy()
 
 
@@ -132,7 +133,7 @@ def migrated(bench, daemon, libvirt, connection):
             faults += unlike(Guest(before[True]).preferences, Guest(other.dump('m', live=True)))
             faults += lost(Guest(before[True]).hints(), Guest(other.dump('m', live=True)))
             plug = plug_by_python(libvirt, arrived)
-            faults += takes(other, Q35, 'm', SLOTS - 1, lambda number: plug(number + 1))
+            faults += takes(other, 'm', SLOTS - 1, lambda number: plug(number + 1))
             arrived.destroy()
 
 

@@ -6,7 +6,8 @@ import pathlib
 import shlex
 import subprocess
 
-from lab import Broken, free, nic
+import slots
+from lab import Broken, nic
 from topology import Guest, unless
 
 PACKAGES = ('virtinst', 'guestfish', 'python3-libvirt', 'libsys-virt-perl', 'libvirt-clients', 'libvirt0')
@@ -63,7 +64,7 @@ def image(daemon, name):
     return path
 
 
-def takes(daemon, machine, name, wanted, attach, preference='pcieHotplugSlots'):
+def takes(daemon, name, wanted, attach, preference='pcieHotplugSlots'):
     """Faults: a running guest does not take WANTED devices, each where QEMU has it, and refuse the next in libvirt's words.
     attach(number) attaches one and returns (did it succeed?, the answer)."""
     faults = []
@@ -72,7 +73,7 @@ def takes(daemon, machine, name, wanted, attach, preference='pcieHotplugSlots'):
         faults += unless(ok, f'device {number + 1}: {text.strip()}')
     ok, text = attach(wanted)
     faults += unless(not ok, f'it takes more than {wanted}') or unless(FULL in text, text)
-    left = free(Guest(daemon.dump(name, live=True)), preference, machine)
+    left = slots.promised(Guest(daemon.dump(name, live=True)), preference)
     return faults + unless(left == 0, f'{left} slots are free then') + daemon.misplaced(name)
 
 

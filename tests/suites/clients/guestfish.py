@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 
 import linux
 from client import FULL, image, new_nic
-from lab import Q35, Broken, free_express, models, preferences, until
+from lab import Q35, Broken, models, preferences, until
+from slots import free_ports
 from topology import Guest, unless
 
 READ = re.compile(r'\bpci_cfg_read ')
@@ -109,7 +110,7 @@ def without_disks(domain):
 def clause(daemon, text):
     domain = ET.tostring(without_disks(on_q35(text, 'clause')), encoding='unicode')
     guest = Guest(daemon.define('clause', domain))
-    faults = unless(free_express(guest) == 1, f'{free_express(guest)} ports are free')
+    faults = unless(free_ports(guest) == 1, f'{free_ports(guest)} ports are free')
     daemon.must('start clause --paused')
     ok, answer = daemon.attach('clause', new_nic(0), '--live')
     faults += unless(ok, answer) + daemon.misplaced('clause')
