@@ -44,7 +44,7 @@ virDomainPCICensusEmpty(const virDomainPCIAddressBus *bus)
  *        VIR_PCI_CONNECT_TYPE_PCI_DEVICE
  * @found: filled with the free slots that are hotpluggable
  *
- * Asks for slots as a promise does (virDomainPCIGrowthReserveSpare()), until
+ * Asks for slots as a promise does (virDomainPCIPlanReserveFree()), until
  * there are no more. What cannot be reached from the root does not count: the
  * guest could not be started with it.
  *
@@ -55,13 +55,10 @@ virDomainPCICensusTake(virDomainPCIAddressSet *addrs,
                        virDomainPCIConnectFlags type,
                        virDomainPCIFreeSlots *found)
 {
-    virDomainPCISlotRequest req = {
-        .flags = type | VIR_PCI_CONNECT_HOTPLUGGABLE | VIR_PCI_CONNECT_AUTOASSIGN,
-        .function = -1,
-        .controller = VIR_DOMAIN_PCI_ENDPOINT,
-    };
+    virDomainPCISlotRequest req;
     virPCIDeviceAddress addr = { 0 };
 
+    virDomainPCISlotRequestInitFree(&req, type | VIR_PCI_CONNECT_HOTPLUGGABLE);
     memset(found, 0, sizeof(*found));
 
     while (virDomainPCITopologyFindSlot(addrs, &req, &addr)) {

@@ -1,24 +1,18 @@
 /*
- * domain_pci_growth.c: which PCI controllers to add for a device
+ * domain_pci_growth.c: which PCI controllers lead to a slot
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The planner. A request for a slot goes in, a chain of controllers comes out:
  * the first fits a free slot of the present topology, each next one fits the
- * one before, and the last one has the slot. It decides nothing else:
- * virDomainPCIAddressSetGrow() appends the controllers, and whoever wanted the
- * slot searches again.
+ * one before, and the last one has the slot. virDomainPCIAddressSetGrow()
+ * appends the controllers, and whoever wanted the slot searches again.
  */
 
 #include <config.h>
 
-#include "domain_pci_growth.h"
-#include "virerror.h"
-#include "virlog.h"
-
-#define VIR_FROM_THIS VIR_FROM_DOMAIN
-
-VIR_LOG_INIT("conf.domain_pci_growth");
+#include "domain_pci_count.h"
+#include "domain_pci_plan.h"
 
 /* The longest chain is root port, upstream port, downstream port and, for a
  * conventional device, pcie-to-pci-bridge */
@@ -38,7 +32,14 @@ virDomainPCIGrowthRulesAdd(virDomainPCIGrowthRules *rules,
 }
 
 
-static bool
+/**
+ * virDomainPCIGrowthMayAdd:
+ * @rules: growth rules
+ * @model: model of PCI controllers
+ *
+ * Returns: true if controllers of @model may be added
+ */
+bool
 virDomainPCIGrowthMayAdd(const virDomainPCIGrowthRules *rules,
                          virDomainControllerModelPCI model)
 {
@@ -90,11 +91,11 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
 {
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     bool displace = plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE ||
-        (lastResort && virDomainPCITopologyModelMultiplies(model));
+        (lastResort && virDomainPCIModelMultiplies(model));
 
     /* An additional PHB plugs into nothing; there are only so many */
     if (!plug)
-        return virDomainPCITopologyCountModel(addrs, model) < addrs->growth->rootsMax;
+        return virDomainPCICountModel(addrs, model) < addrs->plan->rules.rootsMax;
 
     /* Devices of an isolation group need a root bus of their own */
     if (req->isolationGroup)
@@ -113,7 +114,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
                             const virDomainPCIGrowthAttempt *attempt,
                             virDomainPCIChain *chain)
 {
-    const virDomainPCIGrowthRules *rules = addrs->growth;
+    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     size_t i;
 
@@ -128,7 +129,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
     }
 
     for (i = 0; plug && i < rules->nmodels; i++) {
-        if (virDomainPCITopologyModelOffers(rules->models[i], plug) &&
+        if (virDomainPCIModelOffers(rules->models[i], plug) &&
             virDomainPCIGrowthFindChain(addrs, req, rules->models[i], length - 1,
                                         attempt, chain)) {
             chain->models[chain->nmodels++] = model;
@@ -147,12 +148,11 @@ virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
                             const virDomainPCISlotRequest *req,
                             size_t i)
 {
-    if (req->info && req->info->pciHints.hasConnection) {
-        virDomainControllerModelPCI model = req->info->pciHints.connection;
-
+    if (req->model >= 0) {
         if (i == 0 &&
-            (virDomainPCIGrowthMayAdd(rules, model) || rules->rootBridge == model))
-            return model;
+            (virDomainPCIGrowthMayAdd(rules, req->model) ||
+             (int)rules->rootBridge == req->model))
+            return req->model;
     } else if (i < rules->nmodels) {
         return rules->models[i];
     }
@@ -176,14 +176,13 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
             return false;
 
         for (i = 0;
-             (model = virDomainPCIGrowthCandidate(addrs->growth, req, i)) !=
+             (model = virDomainPCIGrowthCandidate(&addrs->plan->rules, req, i)) !=
              VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
              i++) {
-            if (virDomainPCITopologyModelOffers(model, req->flags) &&
+            if (virDomainPCIModelOffers(model, req->flags) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
                                             attempt, chain)) {
                 chain->nlinks = chain->nmodels;
-                chain->collecting = false;
                 return true;
             }
         }
@@ -211,7 +210,7 @@ virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
 {
     size_t i;
 
-    for (i = 0; addrs->growth && i < G_N_ELEMENTS(virDomainPCIGrowthAttempts); i++) {
+    for (i = 0; addrs->plan && i < G_N_ELEMENTS(virDomainPCIGrowthAttempts); i++) {
         if (virDomainPCIGrowthFindShortest(addrs, req, &virDomainPCIGrowthAttempts[i],
                                            chain))
             return true;
@@ -249,7 +248,7 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
                               const virPCIDeviceAddress *addr,
                               virDomainPCIChain *chain)
 {
-    const virDomainPCIGrowthRules *rules = addrs->growth;
+    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainControllerModelPCI bridge = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE;
     bool haveBridge = virDomainPCIGrowthMayAdd(rules, bridge) &&
         addr->slot > 0; /* its slot 0 is not usable because of the SHPC */
@@ -277,7 +276,7 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
 
 /**
  * virDomainPCIGrowthPlanBus:
- * @addrs: address set
+ * @addrs: address set, on a dry run
  * @addr: address that the user wrote, on a bus that is not there
  * @flags: connect flags of the device at @addr
  * @chain: filled with the controllers to add
@@ -293,21 +292,22 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
                           virDomainPCIConnectFlags flags,
                           virDomainPCIChain *chain)
 {
-    const virDomainPCIGrowthRules *rules = addrs->growth;
+    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainControllerModelPCI filler = VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
     virDomainPCISlotRequest req = {
         .flags = flags & VIR_PCI_CONNECT_TYPES_MASK,
+        .model = -1,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
     };
     size_t need = addr->bus + 1 - addrs->nbuses;
     size_t i;
 
-    if (!rules || addr->bus >= VIR_DOMAIN_PCI_BUSES_MAX)
+    if (addr->bus >= VIR_DOMAIN_PCI_BUSES_MAX)
         return false;
 
     for (i = 0; i < rules->nmodels; i++) {
-        if (virDomainPCITopologyModelOffers(rules->models[i], req.flags)) {
+        if (virDomainPCIModelOffers(rules->models[i], req.flags)) {
             filler = rules->models[i];
             break;
         }
@@ -330,44 +330,40 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
     while (chain->nmodels < need)
         chain->models[chain->nmodels++] = filler;
 
-    return true;
+    /* there are only so many PHBs */
+    return !virDomainPCIModelIsRoot(filler) ||
+        virDomainPCICountModel(addrs, filler) + need <= rules->rootsMax;
 }
 
 
-/**
- * virDomainPCIGrowthSettle:
- * @addrs: address set to the end of which the buses of @chain were appended
- * @chain: the chain
- *
- * Gives the controllers of @chain their slots, on a dry run, as far as no
- * endpoint device competes for them. A slot that endpoints could use stays
- * owed instead: all PCI controllers are placed before all endpoints when
- * addresses are really given, so on the next run the controller gets its slot
- * and it turns out whether the endpoints still have enough.
- *
- * Returns: 0 on success, -1 with an error reported
- */
-int
-virDomainPCIGrowthSettle(virDomainPCIAddressSet *addrs,
-                         const virDomainPCIChain *chain)
+/* Gives the controllers of @chain, whose buses were appended to @addrs, their
+ * slots from link @from on, as far as no endpoint device competes for them. A
+ * slot that endpoints could use stays owed instead: all PCI controllers are
+ * placed before all endpoints when addresses are really given, so on the next
+ * run the controller gets its slot and it turns out whether the endpoints
+ * still have enough. */
+static int
+virDomainPCIGrowthReserveChain(virDomainPCIAddressSet *addrs,
+                               const virDomainPCIChain *chain,
+                               size_t from)
 {
     size_t first = addrs->nbuses - chain->nmodels;
     size_t i;
 
-    for (i = 0; i < chain->nlinks; i++) {
+    for (i = from; i < chain->nlinks; i++) {
         virPCIDeviceAddress addr = { 0 };
-        virDomainPCISlotRequest req = {
-            .flags = virDomainPCIControllerModelToConnectType(chain->models[i]),
-            .function = -1,
-            .controller = first + i,
-        };
+        virDomainPCISlotRequest req;
 
-        if (!req.flags || (i == 0 && chain->collecting))
+        virDomainPCISlotRequestInitController(&req, chain->models[i], first + i);
+
+        if (!req.flags)
             continue;
 
         if (i > 0) {
             addr.bus = first + i - 1;
             addr.slot = addrs->buses[addr.bus].minSlot;
+            if (!virDomainPCITopologySlotIsEmpty(addrs, &addr))
+                continue;
         } else if (!virDomainPCITopologyFindSlot(addrs, &req, &addr) ||
                    addrs->buses[addr.bus].flags & VIR_PCI_CONNECT_AUTOASSIGN) {
             continue;
@@ -380,6 +376,30 @@ virDomainPCIGrowthSettle(virDomainPCIAddressSet *addrs,
     }
 
     return 0;
+}
+
+
+/**
+ * virDomainPCIGrowthAdd:
+ * @addrs: address set, on a dry run
+ * @chain: controllers to add
+ * @collecting: not all addresses that are given have been reserved yet, so
+ *              that the first controller cannot be given a slot
+ *
+ * Appends the buses of @chain and gives its controllers their slots, as far as
+ * these are for nobody else.
+ *
+ * Returns: 0 on success, -1 with an error reported
+ */
+int
+virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
+                      const virDomainPCIChain *chain,
+                      bool collecting)
+{
+    if (virDomainPCIAddressSetGrow(addrs, chain) < 0)
+        return -1;
+
+    return virDomainPCIGrowthReserveChain(addrs, chain, collecting ? 1 : 0);
 }
 
 
@@ -405,227 +425,9 @@ virDomainPCIGrowthFindSlot(virDomainPCIAddressSet *addrs,
         if (!addrs->dryRun || !virDomainPCIGrowthPlanSlot(addrs, req, &chain))
             return 0;
 
-        if (virDomainPCIAddressSetGrow(addrs, &chain) < 0)
+        if (virDomainPCIGrowthAdd(addrs, &chain, false) < 0)
             return -1;
     }
 
     return 1;
-}
-
-
-/**
- * virDomainPCIGrowthReachBus:
- * @addrs: address set, on a dry run
- * @addr: address that the user wrote
- * @flags: connect flags of the device at @addr
- *
- * Adds controllers until the bus of @addr is there, if that is possible.
- *
- * Returns: 0 on success and if it is not possible, -1 with an error reported
- */
-int
-virDomainPCIGrowthReachBus(virDomainPCIAddressSet *addrs,
-                           const virPCIDeviceAddress *addr,
-                           virDomainPCIConnectFlags flags)
-{
-    virDomainPCIChain chain;
-
-    if (addr->bus < addrs->nbuses ||
-        !virDomainPCIGrowthPlanBus(addrs, addr, flags, &chain))
-        return 0;
-
-    chain.collecting = true;
-    return virDomainPCIAddressSetGrow(addrs, &chain);
-}
-
-
-/* Would a controller be added although the user has listed one like it, whose
- * turn just has not come? */
-static bool
-virDomainPCIGrowthShouldWait(virDomainPCIAddressSet *addrs,
-                             const virDomainPCISlotRequest *req)
-{
-    virPCIDeviceAddress addr = { 0 };
-    virDomainPCIChain chain;
-    size_t i;
-
-    if (!addrs->dryRun ||
-        virDomainPCITopologyFindSlot(addrs, req, &addr) ||
-        !virDomainPCIGrowthPlanSlot(addrs, req, &chain))
-        return false;
-
-    for (i = 0; i < chain.nmodels; i++) {
-        if (virDomainPCITopologyHasUnplaced(addrs, chain.models[i], req->controller))
-            return true;
-    }
-
-    return false;
-}
-
-
-/**
- * virDomainPCIGrowthReserveController:
- * @addrs: address set
- * @cont: PCI controller without an address
- *
- * Places @cont on a bus that reaches the root without it. On a dry run it may
- * be left for the next one, until the controllers above it have their places.
- *
- * Returns: 0 on success, -1 with an error reported
- */
-int
-virDomainPCIGrowthReserveController(virDomainPCIAddressSet *addrs,
-                                    virDomainControllerDef *cont)
-{
-    virDomainPCISlotRequest req = {
-        .flags = cont->info.pciConnectFlags,
-        .isolationGroup = cont->info.isolationGroup,
-        .function = -1,
-        .controller = cont->idx,
-    };
-
-    if (virDomainPCIGrowthShouldWait(addrs, &req))
-        return 0;
-
-    return virDomainPCIAddressReserveRequest(addrs, &req, &cont->info);
-}
-
-
-/**
- * virDomainPCIGrowthReserveLast:
- * @addrs: address set in which all devices have been placed
- * @def: domain definition
- *
- * Places the PCI controllers that were only added to have free slots. If there
- * is none left for one of them on a dry run, it has to come before the devices
- * on the next.
- *
- * Returns: 0 on success, -1 with an error reported
- */
-int
-virDomainPCIGrowthReserveLast(virDomainPCIAddressSet *addrs,
-                              virDomainDef *def)
-{
-    size_t i;
-
-    for (i = 0; i < def->ncontrollers; i++) {
-        virDomainControllerDef *cont = def->controllers[i];
-        virPCIDeviceAddress addr = { 0 };
-        virDomainPCISlotRequest req = {
-            .flags = cont->info.pciConnectFlags,
-            .function = -1,
-            .controller = cont->idx,
-        };
-
-        if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI ||
-            !(cont->info.pciConnectFlags & VIR_DOMAIN_PCI_CONNECT_SPARE))
-            continue;
-
-        if (addrs->dryRun && !virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
-            cont->info.pciConnectFlags &= ~VIR_DOMAIN_PCI_CONNECT_SPARE;
-            continue;
-        }
-
-        if (virDomainPCIGrowthReserveController(addrs, cont) < 0)
-            return -1;
-    }
-
-    return 0;
-}
-
-
-/**
- * virDomainPCIGrowthReserveSpare:
- * @addrs: address set, on a dry run
- * @flags: connect type of the slot to keep, and whether it has to be hotpluggable
- *
- * Makes sure that there is one slot more than the devices need.
- *
- * Returns: 1 on success, 0 if it is the only thing that does not fit (no error
- *          is reported), -1 with an error reported
- */
-int
-virDomainPCIGrowthReserveSpare(virDomainPCIAddressSet *addrs,
-                               virDomainPCIConnectFlags flags)
-{
-    virDomainDeviceInfo info = { 0 };
-    virPCIDeviceAddress addr = { 0 };
-    virDomainPCISlotRequest req = {
-        .flags = flags | VIR_PCI_CONNECT_AUTOASSIGN,
-        .function = -1,
-        .controller = VIR_DOMAIN_PCI_ENDPOINT,
-    };
-    int rc;
-
-    if ((rc = virDomainPCIGrowthFindSlot(addrs, &req, &addr)) <= 0)
-        return rc;
-
-    return virDomainPCIAddressReserveRequest(addrs, &req, &info) < 0 ? -1 : 1;
-}
-
-
-/**
- * virDomainPCIGrowthKeepSwitch:
- * @addrs: address set, at the end of a dry run
- * @cont: PCI controller that was added for one of its buses
- *
- * A switch keeps the port that was added for it. If it were given the lowest
- * free port like other controllers, it could sit on a downstream port of
- * another switch, and its own port would be left over.
- */
-void
-virDomainPCIGrowthKeepSwitch(virDomainPCIAddressSet *addrs,
-                             virDomainControllerDef *cont)
-{
-    size_t parent;
-
-    if (cont->model != VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT ||
-        !virDomainPCITopologyGetParent(addrs, cont->idx, &parent))
-        return;
-
-    cont->info.type = VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
-    cont->info.addr.pci.bus = parent;
-}
-
-
-/**
- * virDomainPCIGrowthReportRefusal:
- * @addrs: address set
- * @req: request for which there is no slot and no chain
- *
- * Reports what is missing: VIR_ERR_INTERNAL_ERROR for a PCI controller, as
- * clients know it, VIR_ERR_CONFIG_UNSUPPORTED for other devices.
- */
-void
-virDomainPCIGrowthReportRefusal(virDomainPCIAddressSet *addrs,
-                                const virDomainPCISlotRequest *req)
-{
-    g_autofree char *name = virDomainPCITopologyDeviceName(addrs, req->info);
-    const char *kind = req->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE ?
-        _("PCI Express") : _("conventional PCI");
-
-    if (req->controller != VIR_DOMAIN_PCI_ENDPOINT) {
-        virDomainControllerModelPCI model = addrs->buses[req->controller].model;
-
-        virReportError(VIR_ERR_INTERNAL_ERROR,
-                       _("a PCI slot is needed to connect a PCI controller model='%1$s', but none is available, and it cannot be automatically added"),
-                       virDomainControllerModelPCITypeToString(model));
-    } else if (req->info && req->info->pciHints.hasConnection) {
-        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: %1$s asks for preferredConnection='%2$s', but no such PCI controller has a free slot and none can be added"),
-                       name,
-                       virDomainControllerModelPCITypeToString(req->info->pciHints.connection));
-    } else if (req->flags & VIR_PCI_CONNECT_INTEGRATED) {
-        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: %1$s must be on the root bus, because it is integrated or not hotpluggable, but the root bus is full"),
-                       name);
-    } else if (addrs->nbuses >= VIR_DOMAIN_PCI_BUSES_MAX) {
-        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: %1$s needs a free %2$s slot, and the guest has all %3$d PCI buses that are possible"),
-                       name, kind, VIR_DOMAIN_PCI_BUSES_MAX);
-    } else {
-        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: %1$s needs a free %2$s slot, and no PCI controller that has one can be added"),
-                       name, kind);
-    }
 }

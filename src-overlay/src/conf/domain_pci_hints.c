@@ -22,6 +22,33 @@ VIR_ENUM_IMPL(virDomainPCIBusHint,
               "pcie",
 );
 
+VIR_ENUM_IMPL(virDomainPCIHint,
+              VIR_DOMAIN_PCI_HINT_LAST,
+              "hotpluggable",
+              "busHint",
+              "preferredConnection",
+);
+
+
+/**
+ * virDomainPCIHintsUnknown:
+ * @hints: hints of a device
+ *
+ * Returns: true if some of them have values that this build does not know
+ */
+bool
+virDomainPCIHintsUnknown(const virDomainPCIHints *hints)
+{
+    size_t i;
+
+    for (i = 0; i < VIR_DOMAIN_PCI_HINT_LAST; i++) {
+        if (hints->unknown[i])
+            return true;
+    }
+
+    return false;
+}
+
 
 /**
  * virDomainPCIHintsGiven:
@@ -34,7 +61,8 @@ virDomainPCIHintsGiven(const virDomainPCIHints *hints)
 {
     return hints->hotpluggable != VIR_TRISTATE_BOOL_ABSENT ||
         hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT ||
-        hints->hasConnection;
+        hints->hasConnection ||
+        virDomainPCIHintsUnknown(hints);
 }
 
 
@@ -52,52 +80,95 @@ virDomainPCIHintsEqual(const virDomainPCIHints *a,
     return a->hotpluggable == b->hotpluggable &&
         a->busHint == b->busHint &&
         a->hasConnection == b->hasConnection &&
-        a->connection == b->connection;
+        a->connection == b->connection &&
+        memcmp(a->unknown, b->unknown, sizeof(a->unknown)) == 0;
+}
+
+
+/* Takes one attribute at its word. Returns false if it has no such value. */
+static bool
+virDomainPCIHintsApply(virDomainPCIHints *hints,
+                       virDomainPCIHint which,
+                       const char *value)
+{
+    int num = -1;
+
+    switch (which) {
+    case VIR_DOMAIN_PCI_HINT_HOTPLUGGABLE:
+        if ((num = virTristateBoolTypeFromString(value)) > 0)
+            hints->hotpluggable = num;
+        return num > 0;
+
+    case VIR_DOMAIN_PCI_HINT_BUS:
+        if ((num = virDomainPCIBusHintTypeFromString(value)) > 0)
+            hints->busHint = num;
+        return num > 0;
+
+    case VIR_DOMAIN_PCI_HINT_CONNECTION:
+        if ((num = virDomainControllerModelPCITypeFromString(value)) >= 0) {
+            hints->connection = num;
+            hints->hasConnection = true;
+        }
+        return num >= 0;
+
+    case VIR_DOMAIN_PCI_HINT_LAST:
+        break;
+    }
+
+    return false;
 }
 
 
 static int
-virDomainPCIHintsParseConnection(xmlNodePtr address,
-                                 virDomainPCIHints *hints)
+virDomainPCIHintsParseOne(xmlNodePtr address,
+                          virDomainPCIHint which,
+                          bool strict,
+                          virDomainPCIHints *hints)
 {
-    g_autofree char *model = virXMLPropString(address, "preferredConnection");
+    g_autofree char *value = virXMLPropString(address, virDomainPCIHintTypeToString(which));
 
-    if (!model)
+    if (!value || virDomainPCIHintsApply(hints, which, value))
         return 0;
 
-    if ((hints->connection = virDomainControllerModelPCITypeFromString(model)) < 0) {
+    if (strict) {
         virReportError(VIR_ERR_XML_ERROR,
-                       _("invalid value for attribute 'preferredConnection' of <address>: '%1$s' is not a model of PCI controllers"),
-                       model);
+                       _("Invalid value for attribute '%1$s' in element '%2$s': '%3$s'"),
+                       virDomainPCIHintTypeToString(which), address->name, value);
         return -1;
     }
 
-    hints->hasConnection = true;
+    hints->unknown[which] = g_intern_string(value);
     return 0;
 }
 
 
 /**
  * virDomainPCIHintsParseXML:
- * @address: <address> element of a device
+ * @address: <address> element of a device, or NULL
  * @isPCI: it is of type 'pci'
+ * @strict: refuse what is not understood
  * @hints: filled with the hints
+ *
+ * If not @strict, values that are not understood are kept but have no effect.
+ * This is for definitions that were accepted before, perhaps by another build:
+ * they must not vanish.
  *
  * Returns: 0 on success, -1 with VIR_ERR_XML_ERROR reported
  */
 int
 virDomainPCIHintsParseXML(xmlNodePtr address,
                           bool isPCI,
+                          bool strict,
                           virDomainPCIHints *hints)
 {
+    size_t i;
+
     memset(hints, 0, sizeof(*hints));
 
-    if (virXMLPropTristateBool(address, "hotpluggable", VIR_XML_PROP_NONE,
-                               &hints->hotpluggable) < 0 ||
-        virXMLPropEnum(address, "busHint", virDomainPCIBusHintTypeFromString,
-                       VIR_XML_PROP_NONZERO, &hints->busHint) < 0 ||
-        virDomainPCIHintsParseConnection(address, hints) < 0)
-        return -1;
+    for (i = 0; address && i < VIR_DOMAIN_PCI_HINT_LAST; i++) {
+        if (virDomainPCIHintsParseOne(address, i, strict, hints) < 0)
+            return -1;
+    }
 
     if (!isPCI && virDomainPCIHintsGiven(hints)) {
         virReportError(VIR_ERR_XML_ERROR, "%s",
@@ -121,7 +192,36 @@ virDomainPCIHintsRefuse(xmlNodePtr address)
 {
     virDomainPCIHints hints;
 
-    return virDomainPCIHintsParseXML(address, false, &hints);
+    return virDomainPCIHintsParseXML(address, false, true, &hints);
+}
+
+
+/* How @which is written, NULL if it is not given */
+static const char *
+virDomainPCIHintsValue(const virDomainPCIHints *hints,
+                       virDomainPCIHint which)
+{
+    switch (which) {
+    case VIR_DOMAIN_PCI_HINT_HOTPLUGGABLE:
+        if (hints->hotpluggable != VIR_TRISTATE_BOOL_ABSENT)
+            return virTristateBoolTypeToString(hints->hotpluggable);
+        break;
+
+    case VIR_DOMAIN_PCI_HINT_BUS:
+        if (hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT)
+            return virDomainPCIBusHintTypeToString(hints->busHint);
+        break;
+
+    case VIR_DOMAIN_PCI_HINT_CONNECTION:
+        if (hints->hasConnection)
+            return virDomainControllerModelPCITypeToString(hints->connection);
+        break;
+
+    case VIR_DOMAIN_PCI_HINT_LAST:
+        break;
+    }
+
+    return hints->unknown[which];
 }
 
 
@@ -134,18 +234,15 @@ void
 virDomainPCIHintsFormat(virBuffer *attrBuf,
                         const virDomainPCIHints *hints)
 {
-    if (hints->hotpluggable != VIR_TRISTATE_BOOL_ABSENT) {
-        virBufferAsprintf(attrBuf, " hotpluggable='%s'",
-                          virTristateBoolTypeToString(hints->hotpluggable));
-    }
+    size_t i;
 
-    if (hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
-        virBufferAsprintf(attrBuf, " busHint='%s'",
-                          virDomainPCIBusHintTypeToString(hints->busHint));
-    }
+    for (i = 0; i < VIR_DOMAIN_PCI_HINT_LAST; i++) {
+        const char *value = virDomainPCIHintsValue(hints, i);
 
-    if (hints->hasConnection) {
-        virBufferAsprintf(attrBuf, " preferredConnection='%s'",
-                          virDomainControllerModelPCITypeToString(hints->connection));
+        if (!value)
+            continue;
+
+        virBufferAsprintf(attrBuf, " %s=", virDomainPCIHintTypeToString(i));
+        virBufferEscapeString(attrBuf, "'%s'", value);
     }
 }

@@ -21,12 +21,27 @@ typedef enum {
 
 VIR_ENUM_DECL(virDomainPCIBusHint);
 
-/* Attributes of <address type='pci'/>; all zero means that none is given */
+/* The attributes of <address type='pci'/> */
+typedef enum {
+    VIR_DOMAIN_PCI_HINT_HOTPLUGGABLE = 0,
+    VIR_DOMAIN_PCI_HINT_BUS,
+    VIR_DOMAIN_PCI_HINT_CONNECTION,
+
+    VIR_DOMAIN_PCI_HINT_LAST
+} virDomainPCIHint;
+
+VIR_ENUM_DECL(virDomainPCIHint);
+
+/* What they say; all zero means that none is given */
 typedef struct {
     virTristateBool hotpluggable;
     virDomainPCIBusHint busHint;
     bool hasConnection;
     int connection; /* virDomainControllerModelPCI, if @hasConnection */
+
+    /* values that this build does not know. They have no effect, and are kept
+     * for a build that does know them. Interned, so nobody has to free them. */
+    const char *unknown[VIR_DOMAIN_PCI_HINT_LAST];
 } virDomainPCIHints;
 
 bool
@@ -38,11 +53,15 @@ virDomainPCIHintsEqual(const virDomainPCIHints *a,
                        const virDomainPCIHints *b)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+bool
+virDomainPCIHintsUnknown(const virDomainPCIHints *hints)
+    ATTRIBUTE_NONNULL(1);
+
 int
 virDomainPCIHintsParseXML(xmlNodePtr address,
                           bool isPCI,
-                          virDomainPCIHints *hints)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+                          bool strict,
+                          virDomainPCIHints *hints);
 
 int
 virDomainPCIHintsRefuse(xmlNodePtr address)

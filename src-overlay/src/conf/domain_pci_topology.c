@@ -4,26 +4,13 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * An index over virDomainPCIAddressSet: which slot is free on which bus, and
- * on which bus the controller behind each bus sits. What a controller model
- * plugs into and what it offers is not written down here a second time: it is
- * asked of virDomainPCIControllerModelToConnectType() and
- * virDomainPCIAddressBusSetModel().
+ * on which bus the controller behind each bus sits.
  */
 
 #include <config.h>
 
 #include "domain_pci_topology.h"
 #include "viralloc.h"
-#include "virerror.h"
-#include "virlog.h"
-
-#define VIR_FROM_THIS VIR_FROM_DOMAIN
-
-VIR_LOG_INIT("conf.domain_pci_topology");
-
-/* A model that is added upstream must be sorted into the policy rows of the
- * hypervisor drivers before this may be raised. */
-G_STATIC_ASSERT(VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST == 10);
 
 /* One bit per slot; a slot mask has to hold them all */
 G_STATIC_ASSERT(VIR_PCI_ADDRESS_SLOT_LAST == 31);
@@ -51,10 +38,12 @@ typedef struct {
 } virDomainPCITopologyBus;
 
 struct _virDomainPCITopology {
-    virDomainDef *def; /* on a dry run: the definition, to name its devices */
-
     virDomainPCITopologyBus *buses;
     size_t nbuses;
+
+    /* slots that are kept for addresses that the user wrote, by bus; the bus
+     * itself may not be there yet */
+    uint32_t expected[VIR_DOMAIN_PCI_BUSES_MAX];
 
     /* for each connect type the buses that offer it and have room for it, and
      * the number of controllers that need it and have no place yet */
@@ -92,10 +81,12 @@ virDomainPCITopologySlots(const virDomainPCIAddressBus *bus)
 
 
 static void
-virDomainPCITopologyUpdateSlot(virDomainPCITopologyBus *topo,
+virDomainPCITopologyUpdateSlot(virDomainPCITopology *topology,
                                const virDomainPCIAddressBus *bus,
+                               size_t idx,
                                size_t slot)
 {
+    virDomainPCITopologyBus *topo = &topology->buses[idx];
     uint32_t bit = 1U << slot;
     uint8_t functions = bus->slot[slot].functions;
 
@@ -103,7 +94,7 @@ virDomainPCITopologyUpdateSlot(virDomainPCITopologyBus *topo,
     topo->shared &= ~bit;
 
     if (functions == 0) {
-        topo->empty |= bit;
+        topo->empty |= bit & ~topology->expected[idx];
         topo->movable &= ~bit;
     } else if (bus->slot[slot].aggregate && functions != ALL_FUNCTIONS) {
         topo->shared |= bit;
@@ -156,6 +147,22 @@ virDomainPCITopologyOwe(virDomainPCITopology *topology,
 }
 
 
+static void
+virDomainPCITopologyAddBus(virDomainPCITopology *topology,
+                           const virDomainPCIAddressBus *bus,
+                           size_t idx)
+{
+    size_t slot;
+
+    memset(&topology->buses[idx], 0, sizeof(topology->buses[idx]));
+
+    for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
+        virDomainPCITopologyUpdateSlot(topology, bus, idx, slot);
+    virDomainPCITopologyUpdateRoom(topology, bus, idx);
+    virDomainPCITopologyOwe(topology, bus, 1);
+}
+
+
 /* The index is made when it is first needed, because the hypervisor driver
  * sets the models of the buses one by one, and it follows when
  * virDomainPCIAddressSetGrow() appends buses. */
@@ -164,6 +171,7 @@ virDomainPCITopologyGet(virDomainPCIAddressSet *addrs)
 {
     virDomainPCITopology *topology = addrs->topology;
     size_t type;
+    size_t i;
 
     if (!topology) {
         topology = addrs->topology = g_new0(virDomainPCITopology, 1);
@@ -172,23 +180,36 @@ virDomainPCITopologyGet(virDomainPCIAddressSet *addrs)
     }
 
     if (topology->nbuses < addrs->nbuses) {
-        size_t i = topology->nbuses;
-
+        i = topology->nbuses;
         VIR_EXPAND_N(topology->buses, topology->nbuses,
                      addrs->nbuses - topology->nbuses);
 
-        for (; i < addrs->nbuses; i++) {
-            virDomainPCIAddressBus *bus = &addrs->buses[i];
-            size_t slot;
-
-            for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
-                virDomainPCITopologyUpdateSlot(&topology->buses[i], bus, slot);
-            virDomainPCITopologyUpdateRoom(topology, bus, i);
-            virDomainPCITopologyOwe(topology, bus, 1);
-        }
+        for (; i < addrs->nbuses; i++)
+            virDomainPCITopologyAddBus(topology, &addrs->buses[i], i);
     }
 
     return topology;
+}
+
+
+/**
+ * virDomainPCITopologySetModel:
+ * @addrs: address set
+ * @idx: a bus that had no model so far
+ * @model: model of the controller that is to provide it
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_INTERNAL_ERROR reported
+ */
+int
+virDomainPCITopologySetModel(virDomainPCIAddressSet *addrs,
+                             size_t idx,
+                             virDomainControllerModelPCI model)
+{
+    if (virDomainPCIAddressBusSetModel(&addrs->buses[idx], model, true) < 0)
+        return -1;
+
+    virDomainPCITopologyAddBus(virDomainPCITopologyGet(addrs), &addrs->buses[idx], idx);
+    return 0;
 }
 
 
@@ -206,8 +227,30 @@ virDomainPCITopologySlotChanged(virDomainPCIAddressSet *addrs,
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
     virDomainPCIAddressBus *bus = &addrs->buses[addr->bus];
 
-    virDomainPCITopologyUpdateSlot(&topology->buses[addr->bus], bus, addr->slot);
+    virDomainPCITopologyUpdateSlot(topology, bus, addr->bus, addr->slot);
     virDomainPCITopologyUpdateRoom(topology, bus, addr->bus);
+}
+
+
+/**
+ * virDomainPCITopologyExpect:
+ * @addrs: address set
+ * @addr: address that the user wrote, on a bus that may not be there yet
+ *
+ * Keeps the slot of @addr for the device that will reserve it.
+ */
+void
+virDomainPCITopologyExpect(virDomainPCIAddressSet *addrs,
+                           const virPCIDeviceAddress *addr)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+
+    if (addr->bus >= VIR_DOMAIN_PCI_BUSES_MAX || addr->slot > VIR_PCI_ADDRESS_SLOT_LAST)
+        return;
+
+    topology->expected[addr->bus] |= 1U << addr->slot;
+    if (addr->bus < addrs->nbuses)
+        virDomainPCITopologySlotChanged(addrs, addr);
 }
 
 
@@ -262,12 +305,9 @@ virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
  */
 void
 virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
-                               virDomainDef *def)
+                               const virDomainDef *def)
 {
     size_t i;
-
-    if (addrs->dryRun)
-        virDomainPCITopologyGet(addrs)->def = def;
 
     for (i = 0; i < def->ncontrollers; i++) {
         virDomainControllerDef *cont = def->controllers[i];
@@ -276,6 +316,22 @@ virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
             virDeviceInfoPCIAddressIsPresent(&cont->info))
             virDomainPCITopologyConnect(addrs, cont->idx, cont->info.addr.pci.bus);
     }
+}
+
+
+/**
+ * virDomainPCITopologySlotIsEmpty:
+ * @addrs: address set
+ * @addr: address on one of its buses
+ *
+ * Returns: true if the slot exists, no function of it is in use, and it is not
+ *          kept for an address that the user wrote
+ */
+bool
+virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
+                                const virPCIDeviceAddress *addr)
+{
+    return virDomainPCITopologyGet(addrs)->buses[addr->bus].empty & (1U << addr->slot);
 }
 
 
@@ -299,14 +355,6 @@ virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
         virDomainPCITopologyConnect(addrs, req->controller, addr->bus);
     else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED))
         addrs->topology->buses[addr->bus].movable |= 1U << addr->slot;
-}
-
-
-/* A root is part of the machine or, as the PHBs of pseries, plugs into nothing */
-static bool
-virDomainPCITopologyModelIsRoot(virDomainControllerModelPCI model)
-{
-    return !virDomainPCIControllerModelToConnectType(model);
 }
 
 
@@ -334,7 +382,7 @@ virDomainPCITopologyReachable(virDomainPCIAddressSet *addrs,
             if ((int)i == without || virBitmapIsBitSet(reached, i))
                 continue;
 
-            if (virDomainPCITopologyModelIsRoot(bus->model) ||
+            if (virDomainPCIModelIsRoot(bus->model) ||
                 (topo->connected && virBitmapIsBitSet(reached, topo->parent)) ||
                 (!topo->connected && (plug & offered & VIR_PCI_CONNECT_TYPES_MASK))) {
                 virBitmapSetBitExpand(reached, i);
@@ -365,7 +413,7 @@ virDomainPCITopologyReaches(virDomainPCIAddressSet *addrs,
     for (steps = 0; steps < addrs->nbuses; steps++) {
         if ((int)b == without)
             return false;
-        if (virDomainPCITopologyModelIsRoot(addrs->buses[b].model))
+        if (virDomainPCIModelIsRoot(addrs->buses[b].model))
             return true;
         if (!topology->buses[b].connected)
             break;
@@ -416,78 +464,6 @@ virDomainPCITopologyBusIsEmpty(const virDomainPCITopologyBus *topo,
 }
 
 
-/* The types of slots that will do: what is part of the chipset may be
- * conventional on pcie-root as well. (9.0.0's rule does not say so, for it has
- * no such device.) */
-static virDomainPCIConnectFlags
-virDomainPCITopologyWiden(virDomainPCIConnectFlags flags)
-{
-    if (flags & VIR_PCI_CONNECT_INTEGRATED &&
-        flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)
-        flags |= VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
-
-    return flags;
-}
-
-
-/* Does @bus take what is asked for? The rules are those for addresses that
- * libvirt chooses, see virDomainPCIAddressFlagsCompatible(). */
-static bool
-virDomainPCITopologyBusTakes(const virDomainPCIAddressBus *bus,
-                             size_t idx,
-                             virDomainPCIConnectFlags flags)
-{
-    virDomainPCIConnectFlags busFlags = bus->flags;
-
-    if (flags & VIR_PCI_CONNECT_INTEGRATED) {
-        if (idx != 0)
-            return false;
-        busFlags |= VIR_PCI_CONNECT_AUTOASSIGN;
-    }
-
-    if (flags & ~busFlags & (VIR_PCI_CONNECT_AUTOASSIGN |
-                             VIR_PCI_CONNECT_HOTPLUGGABLE))
-        return false;
-
-    return virDomainPCITopologyWiden(flags) & busFlags & VIR_PCI_CONNECT_TYPES_MASK;
-}
-
-
-/**
- * virDomainPCITopologyAccepts:
- * @addrs: address set
- * @addr: an address
- * @flags: connect flags of the device that is to have it
- * @fromConfig: the user wrote the address
- *
- * Says quickly, and without a word, what is plainly all right. In case of
- * doubt virDomainPCIAddressValidate() has to be asked.
- *
- * Returns: true if the bus of @addr is there and takes the device
- */
-bool
-virDomainPCITopologyAccepts(virDomainPCIAddressSet *addrs,
-                            const virPCIDeviceAddress *addr,
-                            virDomainPCIConnectFlags flags,
-                            bool fromConfig)
-{
-    virDomainPCIAddressBus *bus;
-
-    if (addr->domain != 0 || addr->bus >= addrs->nbuses ||
-        addr->function > VIR_PCI_ADDRESS_FUNCTION_LAST)
-        return false;
-
-    bus = &addrs->buses[addr->bus];
-
-    /* the user may put devices on buses that libvirt would not choose */
-    if (fromConfig)
-        flags &= ~VIR_PCI_CONNECT_AUTOASSIGN;
-
-    return addr->slot >= bus->minSlot && addr->slot <= bus->maxSlot &&
-        virDomainPCITopologyBusTakes(bus, addr->bus, flags);
-}
-
-
 /* Finds the lowest slot on bus @idx for @req. Functions of a slot are shared
  * only between devices that aggregate. */
 static bool
@@ -527,7 +503,8 @@ virDomainPCITopologyFindSlotOnBus(virDomainPCIAddressSet *addrs,
 typedef enum {
     ISOLATION_SAME,     /* buses of the isolation group itself */
     ISOLATION_ADOPT,    /* empty buses that can join the group */
-    ISOLATION_LAST
+    ISOLATION_LAST,
+    ISOLATION_ANY = ISOLATION_LAST /* both */
 } virDomainPCITopologyIsolation;
 
 
@@ -537,11 +514,13 @@ virDomainPCITopologyIsolationFits(const virDomainPCITopologyBus *topo,
                                   unsigned int isolationGroup,
                                   virDomainPCITopologyIsolation how)
 {
-    if (how == ISOLATION_SAME)
-        return bus->isolationGroup == isolationGroup;
+    bool same = bus->isolationGroup == isolationGroup;
+    bool adopts = !bus->isolationGroupLocked && virDomainPCITopologyBusIsEmpty(topo, bus);
 
-    return !bus->isolationGroupLocked &&
-        virDomainPCITopologyBusIsEmpty(topo, bus);
+    if (how == ISOLATION_ANY)
+        return same || adopts;
+
+    return how == ISOLATION_SAME ? same : adopts;
 }
 
 
@@ -569,39 +548,26 @@ virDomainPCITopologyNextBus(const virDomainPCITopology *topology,
 }
 
 
-/**
- * virDomainPCITopologyFindSlot:
- * @addrs: address set
- * @req: what the slot is for
- * @addr: filled with the address found
- *
- * Finds the lowest free address that satisfies @req. Buses of the isolation
- * group of the device come first, then empty buses that may join it. A PCI
- * controller is only offered buses that reach the root without it.
- *
- * Returns: true if an address was found; no error is reported otherwise
- */
-bool
-virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
-                             const virDomainPCISlotRequest *req,
-                             virPCIDeviceAddress *addr)
+/* As virDomainPCITopologyFindSlot(), for the types of slots in @flags only */
+static bool
+virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
+                                   const virDomainPCISlotRequest *req,
+                                   virDomainPCIConnectFlags flags,
+                                   virPCIDeviceAddress *addr)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    virDomainPCIConnectFlags flags = virDomainPCITopologyWiden(req->flags);
+    virDomainPCIConnectFlags types = virDomainPCIConnectTypes(flags);
     virDomainPCITopologyIsolation how;
     ssize_t b;
 
     for (how = ISOLATION_SAME; how < ISOLATION_LAST; how++) {
-        for (b = virDomainPCITopologyNextBus(topology, flags, -1);
+        for (b = virDomainPCITopologyNextBus(topology, types, -1);
              b >= 0;
-             b = virDomainPCITopologyNextBus(topology, flags, b)) {
+             b = virDomainPCITopologyNextBus(topology, types, b)) {
             virDomainPCIAddressBus *bus = &addrs->buses[b];
 
-            if (req->info && req->info->pciHints.hasConnection &&
-                (int)bus->model != req->info->pciHints.connection)
-                continue;
-
-            if (!virDomainPCITopologyBusTakes(bus, b, req->flags) ||
+            if ((req->model >= 0 && (int)bus->model != req->model) ||
+                !virDomainPCIBusSuits(bus->flags, b, flags, false) ||
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how))
                 continue;
@@ -620,24 +586,26 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
 
 
 /**
- * virDomainPCITopologyIsSettled:
+ * virDomainPCITopologyFindSlot:
  * @addrs: address set
+ * @req: what the slot is for
+ * @addr: filled with the address found
  *
- * Returns: true if all PCI controllers have their places
+ * Finds the lowest free address that satisfies @req, one of a type that suits
+ * best if there is one. Buses of the isolation group of the device come first,
+ * then empty buses that may join it. A PCI controller is only offered buses
+ * that reach the root without it.
+ *
+ * Returns: true if an address was found; no error is reported otherwise
  */
 bool
-virDomainPCITopologyIsSettled(virDomainPCIAddressSet *addrs)
+virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req,
+                             virPCIDeviceAddress *addr)
 {
-    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    size_t i;
-
-    for (i = 0; i < addrs->nbuses; i++) {
-        if (!topology->buses[i].connected &&
-            !virDomainPCITopologyModelIsRoot(addrs->buses[i].model))
-            return false;
-    }
-
-    return true;
+    return virDomainPCITopologyFindSlotOfType(addrs, req, req->flags, addr) ||
+        (req->fallback &&
+         virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr));
 }
 
 
@@ -703,6 +671,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
             (displace ? topo->movable : 0);
 
         if (slots && bus->flags & (1 << type) &&
+            virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
             virDomainPCITopologyReaches(addrs, i, without, &reached))
             places += virDomainPCITopologyPlaces(bus, slots, aggregate);
     }
@@ -712,444 +681,16 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
 
 
 /**
- * virDomainPCITopologyCount:
+ * virDomainPCITopologyHasRoom:
  * @addrs: address set
- * @type: connect type
- * @census: filled with the numbers of slots that libvirt gives to devices of
- *          @type
- */
-void
-virDomainPCITopologyCount(virDomainPCIAddressSet *addrs,
-                          virDomainPCIConnectFlags type,
-                          virDomainPCICensus *census)
-{
-    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    size_t i;
-
-    memset(census, 0, sizeof(*census));
-
-    for (i = 0; i < addrs->nbuses; i++) {
-        virDomainPCIAddressBus *bus = &addrs->buses[i];
-        size_t empty = __builtin_popcount(topology->buses[i].empty);
-
-        if (!virDomainPCITopologyBusTakes(bus, i, type | VIR_PCI_CONNECT_AUTOASSIGN))
-            continue;
-
-        if (bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE) {
-            size_t slots = bus->maxSlot - bus->minSlot + 1;
-
-            census->total += slots;
-            census->used += slots - empty;
-        } else {
-            census->unpluggable += empty;
-        }
-    }
-}
-
-
-/**
- * virDomainPCITopologyCountModel:
- * @addrs: address set
- * @model: model of PCI controllers
+ * @bus: a bus
  *
- * Returns: how many buses are provided by a controller of @model
- */
-size_t
-virDomainPCITopologyCountModel(virDomainPCIAddressSet *addrs,
-                               virDomainControllerModelPCI model)
-{
-    size_t count = 0;
-    size_t i;
-
-    for (i = 0; i < addrs->nbuses; i++) {
-        if (addrs->buses[i].flags && addrs->buses[i].model == model)
-            count++;
-    }
-
-    return count;
-}
-
-
-/**
- * virDomainPCIDeviceName:
- * @dev: a device, which may have no alias yet
- *
- * Returns: what a person would call it, to be freed by the caller
- */
-char *
-virDomainPCIDeviceName(const virDomainDeviceDef *dev)
-{
-    const char *type = virDomainDeviceTypeToString(dev->type);
-    char mac[VIR_MAC_STRING_BUFLEN];
-
-    switch (dev->type) {
-    case VIR_DOMAIN_DEVICE_DISK:
-        return g_strdup_printf("%s '%s'", type, dev->data.disk->dst);
-
-    case VIR_DOMAIN_DEVICE_NET:
-        return g_strdup_printf("interface '%s'",
-                               virMacAddrFormat(&dev->data.net->mac, mac));
-
-    case VIR_DOMAIN_DEVICE_CONTROLLER:
-        return g_strdup_printf("%s type='%s' index='%d'", type,
-                               virDomainControllerTypeToString(dev->data.controller->type),
-                               dev->data.controller->idx);
-
-    default:
-        return g_strdup(type);
-    }
-}
-
-
-typedef struct {
-    const virDomainDeviceInfo *info;
-    char *name;
-} virDomainPCITopologyNamed;
-
-
-static int
-virDomainPCITopologyDeviceNameIter(virDomainDef *def G_GNUC_UNUSED,
-                                   virDomainDeviceDef *dev,
-                                   virDomainDeviceInfo *info,
-                                   void *opaque)
-{
-    virDomainPCITopologyNamed *named = opaque;
-
-    if (info != named->info)
-        return 0;
-
-    named->name = virDomainPCIDeviceName(dev);
-    return -1; /* found, no error */
-}
-
-
-/**
- * virDomainPCITopologyDeviceName:
- * @addrs: address set, on a dry run
- * @info: info of a device of the definition, or NULL
- *
- * Returns: what a person would call the device, to be freed by the caller
- */
-char *
-virDomainPCITopologyDeviceName(virDomainPCIAddressSet *addrs,
-                               const virDomainDeviceInfo *info)
-{
-    virDomainPCITopologyNamed named = { .info = info };
-
-    if (info && addrs->topology && addrs->topology->def) {
-        ignore_value(virDomainDeviceInfoIterate(addrs->topology->def,
-                                                virDomainPCITopologyDeviceNameIter,
-                                                &named));
-    }
-
-    return named.name ? named.name : g_strdup(_("a device"));
-}
-
-
-/**
- * virDomainPCITopologyHasUnplaced:
- * @addrs: address set
- * @model: model of PCI controllers
- * @except: index of one that does not count
- *
- * Returns: true if a controller of @model that has room waits for a place. One
- *          for which there is a place already waits for nothing.
+ * Returns: true if a slot of @bus, or a function of one that can be shared, is
+ *          free
  */
 bool
-virDomainPCITopologyHasUnplaced(virDomainPCIAddressSet *addrs,
-                                virDomainControllerModelPCI model,
-                                int except)
+virDomainPCITopologyHasRoom(virDomainPCIAddressSet *addrs,
+                            size_t bus)
 {
-    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    virPCIDeviceAddress addr = { 0 };
-    size_t i;
-
-    for (i = 0; i < addrs->nbuses; i++) {
-        virDomainPCISlotRequest req = {
-            .flags = virDomainPCIControllerModelToConnectType(model),
-            .function = -1,
-            .controller = i,
-        };
-
-        if ((int)i != except && addrs->buses[i].model == model &&
-            !topology->buses[i].connected && topology->buses[i].room &&
-            !virDomainPCITopologyFindSlot(addrs, &req, &addr))
-            return true;
-    }
-
-    return false;
-}
-
-
-/**
- * virDomainPCITopologyModelOffers:
- * @model: model of a PCI controller
- * @flags: what a device needs
- *
- * Returns: true if a new controller of @model has a slot for the device
- */
-bool
-virDomainPCITopologyModelOffers(virDomainControllerModelPCI model,
-                                virDomainPCIConnectFlags flags)
-{
-    virDomainPCIAddressBus bus = { 0 };
-
-    return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
-        virDomainPCITopologyBusTakes(&bus, VIR_DOMAIN_PCI_BUSES_MAX, flags);
-}
-
-
-/**
- * virDomainPCITopologyModelMultiplies:
- * @model: model of a PCI controller
- *
- * Returns: true if a controller of @model opens more slots than it takes, so
- *          that a device that must give way to it finds another place
- */
-bool
-virDomainPCITopologyModelMultiplies(virDomainControllerModelPCI model)
-{
-    virDomainPCIAddressBus bus = { 0 };
-
-    return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
-        bus.maxSlot > bus.minSlot;
-}
-
-
-/* The slots that have more than one function, one mask per bus of domain 0 */
-typedef struct {
-    uint32_t slots[VIR_DOMAIN_PCI_BUSES_MAX];
-} virDomainPCIMultifunction;
-
-
-static bool
-virDomainPCITopologyIsOnBus(const virDomainDeviceInfo *info)
-{
-    return info && info->type == VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI &&
-        info->addr.pci.domain == 0 &&
-        info->addr.pci.bus < VIR_DOMAIN_PCI_BUSES_MAX &&
-        info->addr.pci.slot <= VIR_PCI_ADDRESS_SLOT_LAST;
-}
-
-
-static int
-virDomainPCITopologyCollectMulti(virDomainDef *def G_GNUC_UNUSED,
-                                 virDomainDeviceDef *dev G_GNUC_UNUSED,
-                                 virDomainDeviceInfo *info,
-                                 void *opaque)
-{
-    virDomainPCIMultifunction *multi = opaque;
-
-    if (virDomainPCITopologyIsOnBus(info) && info->addr.pci.function != 0)
-        multi->slots[info->addr.pci.bus] |= 1U << info->addr.pci.slot;
-
-    return 0;
-}
-
-
-static int
-virDomainPCITopologyMarkMulti(virDomainDef *def G_GNUC_UNUSED,
-                              virDomainDeviceDef *dev G_GNUC_UNUSED,
-                              virDomainDeviceInfo *info,
-                              void *opaque)
-{
-    virDomainPCIMultifunction *multi = opaque;
-    uint32_t *slots;
-
-    if (!virDomainPCITopologyIsOnBus(info) || info->addr.pci.function != 0)
-        return 0;
-
-    slots = &multi->slots[info->addr.pci.bus];
-
-    if (!(*slots & (1U << info->addr.pci.slot)))
-        return 0;
-
-    /* the first device of the slot counts, and what the user says */
-    *slots &= ~(1U << info->addr.pci.slot);
-    if (info->addr.pci.multi == VIR_TRISTATE_SWITCH_ABSENT)
-        info->addr.pci.multi = VIR_TRISTATE_SWITCH_ON;
-
-    return 0;
-}
-
-
-/**
- * virDomainPCITopologySetAllMulti:
- * @def: domain definition whose devices have their addresses
- *
- * Sets multifunction for the device at function 0 of each slot of which other
- * functions are in use too, unless the user has set it off.
- */
-void
-virDomainPCITopologySetAllMulti(virDomainDef *def)
-{
-    g_autofree virDomainPCIMultifunction *multi = g_new0(virDomainPCIMultifunction, 1);
-
-    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCITopologyCollectMulti, multi));
-    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCITopologyMarkMulti, multi));
-}
-
-
-/**
- * virDomainPCITopologyControllerIndexes:
- * @def: domain definition
- *
- * Returns: the indexes of its PCI controllers, to be freed by the caller
- */
-virBitmap *
-virDomainPCITopologyControllerIndexes(const virDomainDef *def)
-{
-    virBitmap *indexes = virBitmapNew(0);
-    size_t i;
-
-    for (i = 0; i < def->ncontrollers; i++) {
-        if (def->controllers[i]->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
-            virBitmapSetBitExpand(indexes, def->controllers[i]->idx);
-    }
-
-    return indexes;
-}
-
-
-/* Is the bus that @cont plugs into provided by a controller in @placed? */
-static bool
-virDomainPCITopologyParentPlaced(const virDomainControllerDef *cont,
-                                 virBitmap *placed)
-{
-    return !virDeviceInfoPCIAddressIsPresent(&cont->info) ||
-        virDomainPCITopologyModelIsRoot(cont->model) ||
-        virBitmapIsBitSet(placed, cont->info.addr.pci.bus);
-}
-
-
-/* Fills @order with the controllers of @def, each PCI controller after the one
- * it plugs into; those that cannot be brought into that order come last.
- * Returns how many could. */
-static size_t
-virDomainPCITopologySort(const virDomainDef *def,
-                         virDomainControllerDef **order)
-{
-    g_autoptr(virBitmap) placed = virBitmapNew(0);
-    g_autoptr(virBitmap) done = virBitmapNew(def->ncontrollers);
-    bool changed = true;
-    size_t sorted;
-    size_t n = 0;
-    size_t i;
-
-    /* Root buses come with the machine */
-    for (i = 0; i < def->ncontrollers; i++) {
-        virDomainControllerDef *cont = def->controllers[i];
-
-        if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
-            virDomainPCITopologyModelIsRoot(cont->model))
-            virBitmapSetBitExpand(placed, cont->idx);
-    }
-
-    while (changed) {
-        changed = false;
-
-        for (i = 0; i < def->ncontrollers; i++) {
-            virDomainControllerDef *cont = def->controllers[i];
-
-            if (virBitmapIsBitSet(done, i))
-                continue;
-
-            if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI) {
-                if (!virDomainPCITopologyParentPlaced(cont, placed))
-                    continue;
-                virBitmapSetBitExpand(placed, cont->idx);
-            }
-
-            virBitmapSetBitExpand(done, i);
-            order[n++] = cont;
-            changed = true;
-        }
-    }
-
-    sorted = n;
-    for (i = 0; i < def->ncontrollers; i++) {
-        if (!virBitmapIsBitSet(done, i))
-            order[n++] = def->controllers[i];
-    }
-
-    return sorted;
-}
-
-
-/**
- * virDomainPCITopologyOrderControllers:
- * @def: domain definition
- *
- * QEMU looks up the bus of each device when it creates it, so a PCI controller
- * has to follow the one it plugs into. Otherwise the order of @def is kept.
- *
- * Returns: an array with all def->ncontrollers controllers, to be freed by the
- *          caller with g_free(); the controllers belong to @def
- */
-virDomainControllerDef **
-virDomainPCITopologyOrderControllers(const virDomainDef *def)
-{
-    virDomainControllerDef **order = g_new0(virDomainControllerDef *,
-                                            def->ncontrollers + 1);
-
-    virDomainPCITopologySort(def, order);
-    return order;
-}
-
-
-/**
- * virDomainPCITopologyCheckControllers:
- * @def: domain definition whose PCI controllers have their addresses
- *
- * Refuses controllers that are plugged, directly or through others, into
- * themselves: no guest can be started with them.
- *
- * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
- */
-int
-virDomainPCITopologyCheckControllers(const virDomainDef *def)
-{
-    g_autofree virDomainControllerDef **order = NULL;
-    virDomainControllerDef *cont;
-    size_t n;
-
-    order = g_new0(virDomainControllerDef *, def->ncontrollers + 1);
-
-    if ((n = virDomainPCITopologySort(def, order)) == def->ncontrollers)
-        return 0;
-
-    cont = order[n];
-    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                   _("PCI controller with index='%1$d' and model='%2$s' is plugged into bus='0x%3$02x', which does not lead to the root bus without it"),
-                   cont->idx,
-                   virDomainControllerModelPCITypeToString(cont->model),
-                   cont->info.addr.pci.bus);
-    return -1;
-}
-
-
-/**
- * virDomainPCITopologyUnusedIndex:
- * @def: domain definition
- * @cont: controller of @def that was listed without an index
- *
- * Index 0 is the root of the machine, whether or not it is listed; other PCI
- * controllers are numbered from 1.
- *
- * Returns: the lowest index that @cont can take
- */
-int
-virDomainPCITopologyUnusedIndex(const virDomainDef *def,
-                                const virDomainControllerDef *cont)
-{
-    int idx = 1;
-
-    if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI ||
-        virDomainPCITopologyModelIsRoot(cont->model))
-        return virDomainControllerFindUnusedIndex(def, cont->type);
-
-    while (virDomainControllerFind(def, cont->type, idx) >= 0)
-        idx++;
-
-    return idx;
+    return virDomainPCITopologyGet(addrs)->buses[bus].room;
 }

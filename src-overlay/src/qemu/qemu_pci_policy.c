@@ -42,7 +42,8 @@ VIR_LOG_INIT("qemu.qemu_pci_policy");
     .housing = { PCIE_TO_PCI_BRIDGE, DMI_TO_PCI_BRIDGE, MODEL_NONE }, \
     .rootsMax = 1, \
     .filler = ROOT_PORT, \
-    .expressSlot = EXPRESS
+    .expressSlot = EXPRESS, \
+    .conventionalMax = { 7621, 7652 }
 
 /* Conventional PCI: bridges, and bridges behind them */
 #define CONVENTIONAL_TOPOLOGY \
@@ -50,7 +51,8 @@ VIR_LOG_INIT("qemu.qemu_pci_policy");
     .housing = { MODEL_NONE }, \
     .rootsMax = 1, \
     .filler = PCI_BRIDGE, \
-    .expressSlot = CONVENTIONAL
+    .expressSlot = CONVENTIONAL, \
+    .conventionalMax = { 7680, 7680 }
 
 
 /* Ports and bridges that tell the guest themselves */
@@ -96,6 +98,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .isMachine = qemuDomainIsQ35,
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
+        .expressMax = { 253, 240 },
         .spare = QEMU_PCI_SPARE_PORT,
         .withACPI = { "none", "acpi", "acpi" },
         .withoutACPI = { "none", "none", "none" },
@@ -107,6 +110,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .isMachine = qemuDomainIsARMVirt,
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
+        .expressMax = { 253, 248 },
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
         TELLS_ALWAYS_ITSELF,
@@ -116,6 +120,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .isMachine = qemuDomainIsRISCVVirt,
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
+        .expressMax = { 253, 248 },
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
         TELLS_ALWAYS_ITSELF,
@@ -132,6 +137,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .rootsMax = PSERIES_PHBS,
         .filler = PCI_ROOT,
         .expressSlot = CONVENTIONAL,
+        .conventionalMax = { 7711, 7711 },
         .isolate = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
         .withACPI = { "rtas", "rtas", "rtas" },
@@ -254,20 +260,20 @@ qemuPCIPolicyHasModel(virDomainControllerModelPCI model,
 
 
 /**
- * qemuPCIPolicyGrowthRules:
+ * qemuPCIPolicyFillRules:
  * @policy: row of the machine
  * @qemuCaps: capabilities of the QEMU binary
- *
- * Returns: what may be added to a guest of the machine with this QEMU, to be
- *          freed by the caller with g_free()
+ * @rules: filled with what may be added to a guest of the machine with this
+ *         QEMU
  */
-virDomainPCIGrowthRules *
-qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
-                         virQEMUCaps *qemuCaps)
+void
+qemuPCIPolicyFillRules(const qemuPCIPolicy *policy,
+                       virQEMUCaps *qemuCaps,
+                       virDomainPCIGrowthRules *rules)
 {
-    virDomainPCIGrowthRules *rules = g_new0(virDomainPCIGrowthRules, 1);
     size_t i;
 
+    rules->nmodels = 0;
     rules->rootsMax = policy->rootsMax;
     rules->rootBridge = MODEL_NONE;
 
@@ -286,8 +292,26 @@ qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
     if (policy->root == PCIE_ROOT &&
         virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_DMI_TO_PCI_BRIDGE))
         rules->rootBridge = DMI_TO_PCI_BRIDGE;
+}
 
-    return rules;
+
+/**
+ * qemuPCIPolicySlotsMax:
+ * @policy: row of the machine
+ * @rules: what may be added
+ * @slot: connect type of endpoints
+ *
+ * Returns: how many free slots of the type a guest without devices can have
+ */
+unsigned int
+qemuPCIPolicySlotsMax(const qemuPCIPolicy *policy,
+                      const virDomainPCIGrowthRules *rules,
+                      virDomainPCIConnectFlags slot)
+{
+    if (slot == EXPRESS)
+        return policy->expressMax[!virDomainPCIGrowthMayAdd(rules, DOWNSTREAM_PORT)];
+
+    return policy->conventionalMax[!virDomainPCIGrowthMayAdd(rules, PCIE_TO_PCI_BRIDGE)];
 }
 
 
@@ -365,7 +389,7 @@ qemuPCIPolicyTells(const qemuPCIPolicy *policy,
     if (!virDomainPCIControllerModelToConnectType(cont->model))
         return tells->root;
 
-    if (virDomainPCITopologyModelOffers(cont->model, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE))
+    if (virDomainPCIModelOffers(cont->model, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE))
         return tells->port;
 
     return tells->bridge;

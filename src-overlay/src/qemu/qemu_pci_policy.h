@@ -61,6 +61,12 @@ typedef struct {
 
     /* the kind of slot that a PCI Express device is given */
     virDomainPCIConnectFlags expressSlot;
+    /* how many free slots a guest without devices can have at most, so that
+     * nobody has to plan to answer that: PCI Express with switches and
+     * without, conventional with a pcie-to-pci-bridge and without. The suite
+     * "domaincaps" holds them against what define accepts. */
+    unsigned int expressMax[2];
+    unsigned int conventionalMax[2];
     /* slots of the root bus are only hotpluggable with ACPI */
     bool rootHotplugNeedsACPI;
     /* keep host devices of different IOMMU groups on separate root buses */
@@ -85,10 +91,17 @@ const qemuPCIPolicy *
 qemuPCIPolicyForMachine(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
 
-virDomainPCIGrowthRules *
-qemuPCIPolicyGrowthRules(const qemuPCIPolicy *policy,
-                         virQEMUCaps *qemuCaps)
-    ATTRIBUTE_NONNULL(1);
+void
+qemuPCIPolicyFillRules(const qemuPCIPolicy *policy,
+                       virQEMUCaps *qemuCaps,
+                       virDomainPCIGrowthRules *rules)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+
+unsigned int
+qemuPCIPolicySlotsMax(const qemuPCIPolicy *policy,
+                      const virDomainPCIGrowthRules *rules,
+                      virDomainPCIConnectFlags slot)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
 bool
 qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,

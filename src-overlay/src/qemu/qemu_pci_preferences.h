@@ -1,11 +1,12 @@
 /*
- * qemu_pci_preferences.h: keeping what <preferences> and hints ask for
+ * qemu_pci_preferences.h: what <preferences> ask of a guest as a whole
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 
 #pragma once
 
+#include "domain_pci_plan.h"
 #include "qemu_conf.h"
 #include "qemu_pci_policy.h"
 
@@ -28,24 +29,21 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
                         virQEMUCaps *qemuCaps)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
-typedef int
-(*qemuPCIPromiseMeasure)(virDomainDef *def,
-                         virQEMUCaps *qemuCaps,
-                         virQEMUDriver *driver,
-                         qemuPCIPromise *promise);
-
 virDomainPreferencesCaps *
 qemuPCIPreferencesCaps(virQEMUDriver *driver,
                        virQEMUCaps *qemuCaps,
                        const char *machine,
                        virArch arch,
-                       virDomainVirtType virtType,
-                       qemuPCIPromiseMeasure measure)
-    ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(6);
+                       virDomainVirtType virtType)
+    ATTRIBUTE_NONNULL(3);
 
 void
 qemuPCIPromiseInit(qemuPCIPromise *promise,
                    const virDomainPreferences *prefs)
+    ATTRIBUTE_NONNULL(1);
+
+bool
+qemuPCIPromiseIsGiven(const qemuPCIPromise *promise)
     ATTRIBUTE_NONNULL(1);
 
 int
@@ -56,38 +54,3 @@ qemuPCIPromiseReserve(qemuPCIPromise *promise,
 int
 qemuPCIPromiseCheck(const qemuPCIPromise *promise)
     ATTRIBUTE_NONNULL(1);
-
-void
-qemuPCIHintsApply(const virDomainDeviceDef *dev,
-                  virDomainDeviceInfo *info,
-                  const virDomainPreferences *prefs)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
-int
-qemuPCIHintsCheck(virDomainDef *def,
-                  const qemuPCIPolicy *policy)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
-int
-qemuPCIHintsCheckPlaces(virDomainDef *def,
-                        virDomainPCIAddressSet *addrs)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
-int
-qemuPCILiveCheck(virDomainPCIAddressSet *addrs,
-                 const virDomainDef *def,
-                 virDomainDeviceDef *dev,
-                 virDomainDeviceInfo *info)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3)
-    ATTRIBUTE_NONNULL(4);
-
-void
-qemuPCIPlaceAsLive(virDomainPCIAddressSet *live,
-                   virDomainPCIAddressSet *config,
-                   virDomainDeviceInfo *info)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
-
-void
-qemuPCIKeepPlace(const virDomainDeviceDef *oldDev,
-                 virDomainDeviceDef *dev)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

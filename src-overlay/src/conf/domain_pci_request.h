@@ -1,0 +1,61 @@
+/*
+ * domain_pci_request.h: what a device asks of the slot it is to be given
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+
+#pragma once
+
+#include "domain_pci_model.h"
+
+/* Says that a slot is wanted for an endpoint, not for a PCI controller */
+#define VIR_DOMAIN_PCI_ENDPOINT (-1)
+
+/* All that a slot must be. Whoever looks for a slot, or counts those that are
+ * free, has one of these. */
+struct _virDomainPCISlotRequest {
+    virDomainPCIConnectFlags flags;    /* the types of slots that suit best, and
+                                        * what else the slot has to have */
+    virDomainPCIConnectFlags fallback; /* types that will do if there is none */
+    int model;               /* of the controller that has the slot; -1: any */
+    unsigned int isolationGroup;
+    int function;            /* -1: any */
+    int controller;          /* index of the PCI controller that wants the slot,
+                              * or VIR_DOMAIN_PCI_ENDPOINT */
+    const virDomainDeviceInfo *info; /* of the device, to name it; may be NULL */
+};
+
+void
+virDomainPCISlotRequestInit(virDomainPCISlotRequest *req,
+                            const virDomainDeviceInfo *info,
+                            virDomainPCIConnectFlags flags)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+void
+virDomainPCISlotRequestInitController(virDomainPCISlotRequest *req,
+                                      virDomainControllerModelPCI model,
+                                      size_t idx)
+    ATTRIBUTE_NONNULL(1);
+
+void
+virDomainPCISlotRequestInitFree(virDomainPCISlotRequest *req,
+                                virDomainPCIConnectFlags flags)
+    ATTRIBUTE_NONNULL(1);
+
+char *
+virDomainPCIDeviceName(const virDomainDeviceDef *dev)
+    ATTRIBUTE_NONNULL(1);
+
+char *
+virDomainPCIDeviceNameByInfo(virDomainDef *def,
+                             const virDomainDeviceInfo *info);
+
+const char *
+virDomainPCISlotRequestKind(const virDomainPCISlotRequest *req)
+    ATTRIBUTE_NONNULL(1);
+
+void
+virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
+                              virDomainDef *def,
+                              const virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);

@@ -1,0 +1,380 @@
+/*
+ * qemu_pci_request.c: what a device of a QEMU guest asks of its PCI slot
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Brings together what suits a device (its connect flags, which libvirt has
+ * always known), what the user asks for it or for the domain, and what the
+ * machine can do. The result is in the info of the device, from which
+ * virDomainPCISlotRequestInit() makes the request for a slot.
+ */
+
+#include <config.h>
+
+#include "qemu_pci_request.h"
+#include "qemu_domain.h"
+#include "virerror.h"
+
+#define VIR_FROM_THIS VIR_FROM_QEMU
+
+
+/**
+ * qemuPCIRequestRefuse:
+ * @dev: a device
+ * @reason: what is wrong with its <address>
+ *
+ * Returns: -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIRequestRefuse(const virDomainDeviceDef *dev,
+                     const char *reason)
+{
+    g_autofree char *name = virDomainPCIDeviceName(dev);
+
+    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                   _("unsupported <address> of %1$s: %2$s"), name, reason);
+    return -1;
+}
+
+
+/* Devices of the chipset come where the chipset has them: that they cannot be
+ * hotpluggable is no reason to refuse a guest. */
+static bool
+qemuPCIRequestIsChipset(const virDomainDeviceDef *dev)
+{
+    return dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->idx == 0 &&
+        (dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_SATA ||
+         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_IDE);
+}
+
+
+/* The parts of a USB2 controller share a slot with the first of them that has
+ * an address, so only that one can choose. */
+static bool
+qemuPCIRequestFollows(const virDomainDef *def,
+                      const virDomainDeviceDef *dev)
+{
+    size_t i;
+
+    if (dev->type != VIR_DOMAIN_DEVICE_CONTROLLER ||
+        !IS_USB2_CONTROLLER(dev->data.controller))
+        return false;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        virDomainControllerDef *cont = def->controllers[i];
+
+        if (cont != dev->data.controller && IS_USB2_CONTROLLER(cont) &&
+            cont->idx == dev->data.controller->idx &&
+            virDeviceInfoPCIAddressIsPresent(&cont->info))
+            return true;
+    }
+
+    return false;
+}
+
+
+/* Must the slot of @dev be hotpluggable, or must it not? What is said of the
+ * device counts; what the domain says is for devices without a place. */
+static virTristateBool
+qemuPCIRequestHotpluggable(const virDomainDeviceDef *dev,
+                           const virDomainDeviceInfo *info,
+                           const virDomainDef *def,
+                           const virDomainPreferences *prefs)
+{
+    if (info->pciHints.hotpluggable != VIR_TRISTATE_BOOL_ABSENT)
+        return info->pciHints.hotpluggable;
+
+    if (!prefs || info->pciHints.hasConnection ||
+        info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED ||
+        qemuPCIRequestFollows(def, dev))
+        return VIR_TRISTATE_BOOL_ABSENT;
+
+    if (prefs->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        (qemuPCIRequestIsChipset(dev) ||
+         (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER && IS_USB2_CONTROLLER(dev->data.controller))))
+        return VIR_TRISTATE_BOOL_ABSENT;
+
+    return prefs->hotpluggable;
+}
+
+
+/**
+ * qemuPCIRequestApply:
+ * @dev: a device
+ * @info: its info, with the connect flags that suit it best
+ * @def: the definition that it is part of, or will be
+ * @prefs: preferences of the domain, or NULL if they do not matter for @dev
+ *
+ * Changes the connect flags of a device without an address to what the user
+ * asks for, for the device or else for all devices.
+ */
+void
+qemuPCIRequestApply(const virDomainDeviceDef *dev,
+                    virDomainDeviceInfo *info,
+                    const virDomainDef *def,
+                    const virDomainPreferences *prefs)
+{
+    const virDomainPCIHints *hints = &info->pciHints;
+    virDomainPCIConnectFlags flags = info->pciConnectFlags;
+    virTristateBool hotpluggable;
+    bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
+
+    if (isPCIController || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT) ||
+        !virDeviceInfoPCIAddressIsWanted(info))
+        return;
+
+    hotpluggable = qemuPCIRequestHotpluggable(dev, info, def, prefs);
+
+    if (hints->hasConnection) {
+        flags |= VIR_PCI_CONNECT_TYPES_ENDPOINT;
+        flags &= ~VIR_PCI_CONNECT_AUTOASSIGN;
+    }
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_NO && !hints->hasConnection)
+        flags |= VIR_PCI_CONNECT_TYPES_ENDPOINT | VIR_PCI_CONNECT_INTEGRATED;
+
+    if (hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT) {
+        flags &= ~VIR_PCI_CONNECT_TYPES_ENDPOINT;
+        flags |= hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE ?
+            VIR_PCI_CONNECT_TYPE_PCIE_DEVICE : VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
+    }
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_YES)
+        flags |= VIR_PCI_CONNECT_HOTPLUGGABLE;
+
+    info->pciConnectFlags = flags;
+}
+
+
+/**
+ * qemuPCIRequestIsVIO:
+ * @dev: a device
+ *
+ * Such devices have an address on the VIO bus of pseries before PCI slots are
+ * looked for, but one that is attached or updated comes without.
+ *
+ * Returns: true if @dev belongs on the VIO bus, though its connect flags say
+ *          that it takes a PCI address
+ */
+bool
+qemuPCIRequestIsVIO(const virDomainDeviceDef *dev)
+{
+    if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER)
+        return dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_SCSI &&
+               dev->data.controller->model == VIR_DOMAIN_CONTROLLER_MODEL_SCSI_IBMVSCSI;
+
+    return dev->type == VIR_DOMAIN_DEVICE_NET &&
+           dev->data.net->model == VIR_DOMAIN_NET_MODEL_SPAPR_VLAN;
+}
+
+
+/**
+ * qemuPCIRequestPreference:
+ * @req: request of an endpoint
+ *
+ * Returns: the preference that keeps more slots of the kind that suits it best
+ */
+virDomainPreference
+qemuPCIRequestPreference(const virDomainPCISlotRequest *req)
+{
+    return req->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE ?
+        VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS : VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS;
+}
+
+
+/* Do the hints of a device contradict each other? */
+static const char *
+qemuPCIRequestContradiction(const virDomainPCIHints *hints,
+                            virDomainPCIConnectFlags flags,
+                            const qemuPCIPolicy *policy)
+{
+    virDomainPCIConnectFlags slot = VIR_PCI_CONNECT_TYPES_ENDPOINT;
+    bool onRoot = hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
+        flags & VIR_PCI_CONNECT_INTEGRATED;
+
+    if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE)
+        slot = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+    else if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI)
+        slot = VIR_PCI_CONNECT_TYPE_PCI_DEVICE;
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        flags & VIR_PCI_CONNECT_INTEGRATED &&
+        policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT)
+        return _("hotpluggable='yes' is not possible for a device that is integrated into the root bus");
+
+    if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
+        policy->expressSlot != VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)
+        return _("busHint='pcie' is not possible because the machine type has no PCI Express slots");
+
+    if (onRoot && !(slot & policy->expressSlot))
+        return _("busHint='pci' contradicts a place on the PCI Express root bus");
+
+    if (!hints->hasConnection)
+        return NULL;
+
+    if (!virDomainPCIModelOffers(hints->connection, VIR_PCI_CONNECT_TYPES_ENDPOINT) &&
+        hints->connection != VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT)
+        return _("the controller model of 'preferredConnection' takes no such device");
+
+    if (!virDomainPCIModelOffers(hints->connection, slot))
+        return _("'busHint' contradicts 'preferredConnection'");
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        !virDomainPCIModelOffers(hints->connection,
+                                 slot | VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return _("hotpluggable='yes' contradicts 'preferredConnection'");
+
+    if (onRoot && (virDomainControllerModelPCI)hints->connection != policy->root)
+        return _("a place on the root bus contradicts 'preferredConnection'");
+
+    return NULL;
+}
+
+
+/**
+ * qemuPCIRequestCheck:
+ * @dev: a device
+ * @info: its info, with its connect flags
+ * @policy: row of the machine
+ *
+ * Refuses hints that contradict each other, the device or the machine.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIRequestCheck(const virDomainDeviceDef *dev,
+                    const virDomainDeviceInfo *info,
+                    const qemuPCIPolicy *policy)
+{
+    const char *reason;
+
+    if (!virDomainPCIHintsGiven(&info->pciHints))
+        return 0;
+
+    if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+        return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint' and 'preferredConnection' are not supported for PCI controllers"));
+
+    /* some devices of pseries have been given another type of address by now */
+    if (!info->pciConnectFlags || info->type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI)
+        return qemuPCIRequestRefuse(dev, _("the device takes no PCI address"));
+
+    if (policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT)
+        return qemuPCIRequestRefuse(dev, _("the machine type has no PCI"));
+
+    if ((reason = qemuPCIRequestContradiction(&info->pciHints, info->pciConnectFlags, policy)))
+        return qemuPCIRequestRefuse(dev, reason);
+
+    return 0;
+}
+
+
+static int
+qemuPCIRequestCheckIter(virDomainDef *def G_GNUC_UNUSED,
+                        virDomainDeviceDef *dev,
+                        virDomainDeviceInfo *info,
+                        void *opaque)
+{
+    return qemuPCIRequestCheck(dev, info, opaque);
+}
+
+
+/**
+ * qemuPCIRequestCheckAll:
+ * @def: domain definition with the connect flags of all devices
+ * @policy: row of its machine
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported if
+ *          qemuPCIRequestCheck() refuses a device of @def
+ */
+int
+qemuPCIRequestCheckAll(virDomainDef *def,
+                       const qemuPCIPolicy *policy)
+{
+    return virDomainDeviceInfoIterate(def, qemuPCIRequestCheckIter, (void *)policy);
+}
+
+
+/* Does an address on @busNr contradict the hints beside it? */
+static const char *
+qemuPCIRequestPlaceContradiction(const virDomainPCIHints *hints,
+                                 const virDomainPCIAddressBus *bus,
+                                 size_t busNr)
+{
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
+        !(bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE))
+        return _("hotpluggable='yes', but the bus of the address does not support hotplug");
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO && busNr != 0)
+        return _("hotpluggable='no', but the address is not on the root bus");
+
+    if ((hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE)) ||
+        (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCI &&
+         !(bus->flags & VIR_PCI_CONNECT_TYPE_PCI_DEVICE)))
+        return _("the bus of the address contradicts 'busHint'");
+
+    if (hints->hasConnection && (int)bus->model != hints->connection)
+        return _("the bus of the address contradicts 'preferredConnection'");
+
+    return NULL;
+}
+
+
+/**
+ * qemuPCIRequestCheckPlace:
+ * @dev: a device
+ * @info: its info
+ * @addrs: address set of the definition
+ *
+ * Refuses an address that the user wrote and that contradicts the hints beside
+ * it.
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
+ */
+int
+qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
+                         const virDomainDeviceInfo *info,
+                         const virDomainPCIAddressSet *addrs)
+{
+    size_t busNr = info->addr.pci.bus;
+    const char *reason;
+
+    if (!virDomainPCIHintsGiven(&info->pciHints) ||
+        !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
+        return 0;
+
+    if ((reason = qemuPCIRequestPlaceContradiction(&info->pciHints,
+                                                   &addrs->buses[busNr], busNr)))
+        return qemuPCIRequestRefuse(dev, reason);
+
+    return 0;
+}
+
+
+static int
+qemuPCIRequestCheckPlaceIter(virDomainDef *def G_GNUC_UNUSED,
+                             virDomainDeviceDef *dev,
+                             virDomainDeviceInfo *info,
+                             void *opaque)
+{
+    return qemuPCIRequestCheckPlace(dev, info, opaque);
+}
+
+
+/**
+ * qemuPCIRequestCheckAllPlaces:
+ * @def: domain definition in which all devices have their addresses
+ * @addrs: its address set
+ *
+ * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported if
+ *          qemuPCIRequestCheckPlace() refuses a device of @def
+ */
+int
+qemuPCIRequestCheckAllPlaces(virDomainDef *def,
+                             virDomainPCIAddressSet *addrs)
+{
+    return virDomainDeviceInfoIterate(def, qemuPCIRequestCheckPlaceIter, addrs);
+}
