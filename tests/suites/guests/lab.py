@@ -14,7 +14,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 
-from embedded import Gone, Virsh, builds, environment, make_root, probe
+from embedded import ON_ONE_CPU, Gone, Virsh, builds, environment, make_root, on_all_cpus, probe
 from goldens import QEMU_NAMES
 from tap import Tap
 from topology import number
@@ -353,7 +353,7 @@ class Daemon(Lab):
                                XDG_DATA_HOME=f'{self.root}/data')
         with open(self.root / 'virtqemud.out', 'a') as output:
             self.process = subprocess.Popen(
-                self.disguise() + [self.build / 'run', self.build / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
+                [*ON_ONE_CPU, *self.disguise(), self.build / 'run', self.build / 'src' / 'virtqemud', '--config', self.root / 'virtqemud.conf',
                                    '--pid-file', self.root / 'virtqemud.pid'],
                 cwd=self.root, env=settings, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True)
@@ -362,6 +362,7 @@ class Daemon(Lab):
             if time.monotonic() > end or self.process.poll() is not None:
                 raise Broken('virtqemud does not start: ' + (self.root / 'virtqemud.out').read_text()[-500:])
             time.sleep(0.2)
+        on_all_cpus(self.process.pid)
 
     def answers(self):
         """Whether virsh reaches the daemon. One that was killed leaves its socket behind."""
