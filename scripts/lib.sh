@@ -17,6 +17,30 @@ RELEASES=$ROOT/releases.ini
 say() { printf '%s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
+# short_path DIR: a name for DIR that is short enough for the sockets below it, and has no characters that
+# would mean something in an URI; DIR itself, or a link to it
+short_path() {
+    local link dir=${XDG_RUNTIME_DIR:-}
+    if [ ${#1} -le 45 ] && [[ $1 != *[!a-zA-Z0-9/._-]* ]]; then printf '%s\n' "$1"; return; fi
+    [ -w "$dir" ] || dir=${TMPDIR:-/tmp}
+    link=$dir/pcitopo-$(id -u)-$(printf '%s' "$1" | sha256sum | head -c 8)
+    # in a directory for all only a link of our own is one to follow
+    if [ "$(readlink "$link" 2>/dev/null)" != "$1" ] || [ "$(stat -c %u "$link")" != "$(id -u)" ]; then
+        rm -f "$link"
+        ln -s "$1" "$link" || die "the path $1 is too long for sockets, and the link $link to it cannot be made"
+    fi
+    printf '%s\n' "$link"
+}
+
+# Whatever a full disk has stopped, that is what has to be said; logs may be cut off.
+say_full_disk() {
+    local status=$? free
+    free=$({ df -k --output=avail "$BUILD" | tail -n 1; } 2>/dev/null) || true
+    [ "$status" -eq 0 ] || [ "${free:-2048}" -ge 1024 ] || say "${0##*/}: the disk is full: free some space for $BUILD, then run this again"
+    exit "$status"
+}
+trap say_full_disk EXIT
+
 # The help text of a script is the comment at its head.
 help() { sed -n '/^# SPDX/,/^$/{/^# SPDX/d;/^$/d;s/^#//;s/^ //;p;}' "$0" | sed '1{/^$/d;}'; }
 
@@ -83,6 +107,35 @@ take_lock() {
     mkdir -p "$(dirname "$1")"
     exec 9>"$1"
     flock -n 9 || { say "waiting for another run to finish ($1)"; flock 9; }
+}
+
+# A build that tests run on stays as it is: they hold DIR/in-use, and who would change the build waits.
+
+# hold_build: for as long as this script runs nobody changes the build in DIR
+hold_build() {
+    local held
+    exec {held}>"$DIR/in-use"
+    flock -s "$held"
+    export PCITOPO_HELD=${PCITOPO_HELD:-}:$DIR:
+}
+
+# build_is_held [as-is]: whether the build in DIR has to be taken as it is, because tests of ours run on it,
+# or anybody's and the caller says "as-is"; waits for their end otherwise, without DIR/lock
+build_is_held() {
+    [[ ${PCITOPO_HELD:-} != *":$DIR:"* ]] || return 0
+    exec 7>"$DIR/in-use"
+    while ! flock -n 7; do
+        if [ "${1:-}" = as-is ]; then
+            say "tests run on the build of libvirt $BASE: it is taken as it is"
+            return 0
+        fi
+        say "waiting for the tests that run on the build of libvirt $BASE"
+        flock -u 9
+        flock 7
+        flock -u 7
+        flock 9
+    done
+    return 1
 }
 
 series() {
@@ -164,10 +217,9 @@ the_names() {
     printf '%s\n' "${names[*]}"
 }
 
-# because LOG: what of what it says a person can put right
+# because LOG: what of what apt says a person can put right
 because() {
     case $(cat "$1") in
-    *'No space left on device'*) printf ': the disk is full, free some space and run this again' ;;
     *'Temporary failure'* | *'Could not resolve'* | *'Could not connect'* | *'Network is unreachable'* | *'Connection failed'* | *'Unable to connect'*)
         printf ': there is no network, run this again when there is' ;;
     esac
@@ -272,7 +324,7 @@ download_tarball() {
     command -v apt-get >/dev/null || die "no apt-get here: give the tarball of libvirt $BASE with --tarball FILE"
     say "getting the source of libvirt $BASE (Debian $suite)"
     archive_file --tar-only "libvirt_$BASE.orig.tar.xz" "$1" ||
-        die "the source of libvirt $BASE could not be had from Debian $suite (log: $BUILD/download/apt.log)
+        die "the source of libvirt $BASE could not be had from Debian $suite$(because "$BUILD/download/apt.log") (log: $BUILD/download/apt.log)
   give it with --tarball FILE: libvirt-$BASE.tar.xz, sha256 $SHA256"
 }
 
@@ -283,12 +335,18 @@ get_tarball() {
     if [ -n "${1:-}" ]; then
         [ -f "$1" ] || die "$1: no such file"
         check_tarball "$1"
-        [ "$1" -ef "$TARBALL" ] || cp -- "$1" "$TARBALL"
-    elif [ -f "$TARBALL" ]; then
-        check_tarball "$TARBALL"
+        [ "$1" -ef "$TARBALL" ] || { cp -- "$1" "$TARBALL.new" && mv "$TARBALL.new" "$TARBALL"; } ||
+            die "$1 could not be copied to $BUILD/download"
     else
         # two bases, or a release and its pristine twin, may be built at the same time
-        (flock 8; [ -f "$TARBALL" ] || download_tarball "$TARBALL") 8>"$BUILD/download/lock"
+        (
+            flock 8
+            if [ -f "$TARBALL" ] && ! (check_tarball "$TARBALL"); then
+                say "that file is thrown away"
+                rm "$TARBALL"
+            fi
+            [ -f "$TARBALL" ] || download_tarball "$TARBALL"
+        ) 8>"$BUILD/download/lock"
     fi
 }
 
@@ -361,7 +419,7 @@ unpack() {
     say "unpacking libvirt $BASE"
     rm -rf "$DIR/src" "$DIR/src.new"
     mkdir -p "$DIR/src.new"
-    tar -xf "$TARBALL" --no-same-owner --strip-components=1 -C "$DIR/src.new"
+    tar -xf "$TARBALL" --no-same-owner --strip-components=1 -C "$DIR/src.new" || die "libvirt $BASE could not be unpacked"
     local SRC=$DIR/src.new
     git -c init.defaultBranch=series init -q "$SRC"
     # gc would go on in the background after the script has ended
@@ -438,6 +496,7 @@ changed() { tree_git diff-tree -r --name-only --no-renames "$1" "$2" | LC_ALL=C 
 lay_tree() {
     local key new now
     stage_inputs
+    undo_laying
     key=$(tree_key)
     if [ -d "$SRC/.git" ] && [ "$(cat "$DIR/tree.key" 2>/dev/null)" = "$key" ]; then return 0; fi
     if [ ! -d "$SRC/.git" ] || [ "$(cat "$DIR/tarball.key" 2>/dev/null)" != "$UNPACKED $SHA256" ]; then
@@ -454,13 +513,29 @@ lay_tree() {
     keep_work "$new"
     now=$(worktree_tree)
     mv "$DIR/work.index" "$SRC/.git/index"
+    printf '%s\n' "$now $new" >"$DIR/laying"
     (cd "$SRC" && tree_git --work-tree="$SRC" read-tree -m -u "$now" "$new")
     # not before: a tree that was kept still has its old overlay
     [ "$KIND" = pristine ] || tree_git update-ref refs/tags/overlay "$(tree_git rev-list --first-parent "upstream..$new" | tail -n 1)"
     tree_git update-ref --create-reflog -m 'scripts/build: series laid' refs/heads/series "$new"
     tree_git update-ref refs/pcitopo/laid "$new"
     patches_key >"$DIR/patches.key"
+    rm "$DIR/laying"
     printf '%s\n' "$key" >"$DIR/tree.key"
+}
+
+# undo_laying: after a run that was cut off while it wrote the tree, the files that it wrote become what they were:
+# one that is half written must not pass for somebody's work
+undo_laying() {
+    local old new file
+    if [ ! -d "$SRC/.git" ] || [ ! -f "$DIR/laying" ]; then return 0; fi
+    read -r old new <"$DIR/laying"
+    say "the last run was cut off while it laid the tree"
+    find "$SRC/.git" -name '*.lock' -delete
+    changed "$old" "$new" | while IFS= read -r file; do rm -f "$SRC/$file"; done
+    changed "$old" "$new" | LC_ALL=C comm -12 - <(tree_git ls-tree -r --name-only "$old" | LC_ALL=C sort) |
+        (cd "$SRC" && tree_git --work-tree="$SRC" --literal-pathspecs checkout "$old" --pathspec-from-file=-)
+    rm "$DIR/laying"
 }
 
 # keep_work NEW: stop if somebody's work in the tree would be lost when NEW replaces it

@@ -7,13 +7,18 @@
 
 load helper
 
+setup() { export XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR; }
+# the root of the driver inside virsh
+# shellcheck disable=SC1091
+driver_root() { (. "$SCRIPTS/lib.sh"; short_path "$PCITOPO_ROOT/build/root/1.0.0"); }
+
 @test "virsh: arguments and the embedded driver's root" {
     make_release
     "$SCRIPTS/build" --tarball "$TARBALL"
     run --separate-stderr "$SCRIPTS/virsh" 'define a.xml; dumpxml a'
     [ "$status" -eq 0 ]
-    [ "$output" = "virsh got: -c qemu:///embed?root=$PCITOPO_ROOT/build/root define a.xml; dumpxml a" ]
-    grep -x "user = \"$(id -un)\"" "$PCITOPO_ROOT/build/root/etc/qemu.conf"
+    [ "$output" = "virsh got: -c qemu:///embed?root=$(driver_root) define a.xml; dumpxml a" ]
+    grep -x "user = \"$(id -un)\"" "$PCITOPO_ROOT/build/root/1.0.0/etc/qemu.conf"
     # shellcheck disable=SC2154  # set by run
     [ -z "$stderr" ]
 }
@@ -41,8 +46,77 @@ load helper
     for options in 'list -c' '-l -c' '-q list --connect=x' '--debug 0 list'; do
         # shellcheck disable=SC2086
         run --separate-stderr "$SCRIPTS/virsh" $options
-        [ "$output" = "virsh got: -c qemu:///embed?root=$PCITOPO_ROOT/build/root $options" ]
+        [ "$output" = "virsh got: -c qemu:///embed?root=$(driver_root) $options" ]
     done
+}
+
+@test "virsh: a long path, or one with a blank, is reached by a link of our own" {
+    make_release
+    local long
+    long=$BATS_TEST_TMPDIR/$(printf 'a%.0s' {1..100})
+    for place in "$long" "$BATS_TEST_TMPDIR/with a blank"; do
+        cp -r "$PCITOPO_ROOT" "$place"
+        PCITOPO_ROOT=$place "$SCRIPTS/build" --tarball "$TARBALL"
+        for _ in 1 2; do
+            PCITOPO_ROOT=$place run --separate-stderr "$SCRIPTS/virsh" list
+            echo "$output"
+            [ "$status" -eq 0 ]
+            [[ $output =~ ^"virsh got: -c qemu:///embed?root="([^ ]*)" list"$ ]]
+            link=${BASH_REMATCH[1]}
+            [ "${link%/*}" = "$XDG_RUNTIME_DIR" ]
+            [ "$link" -ef "$place/build/root/1.0.0" ]
+        done
+        # somebody else has one of this name
+        rm "$link"
+        ln -s "$BATS_TEST_TMPDIR" "$link"
+        PCITOPO_ROOT=$place run --separate-stderr "$SCRIPTS/virsh" list
+        [ "$link" -ef "$place/build/root/1.0.0" ]
+    done
+}
+
+@test "virsh: each release has a root of its own, and the driver stays on one CPU" {
+    make_release
+    "$SCRIPTS/build" --tarball "$TARBALL"
+    sed '1,/^\[1/d; s/^status.*/status = planned/' "$PCITOPO_ROOT/releases.ini" >"$BATS_TEST_TMPDIR/section"
+    { echo; echo '[2.0.0]'; cat "$BATS_TEST_TMPDIR/section"; } >>"$PCITOPO_ROOT/releases.ini"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download/libvirt-2.0.0.tar.xz"
+    run --separate-stderr "$SCRIPTS/virsh" --base 2.0.0 list
+    [ "$status" -eq 0 ]
+    [ -e "$PCITOPO_ROOT/build/root/2.0.0/etc/qemu.conf" ] && [ ! -e "$PCITOPO_ROOT/build/root/1.0.0" ]
+    printf '#!/bin/sh\ngrep Cpus_allowed_list /proc/self/status\n' >"$PCITOPO_ROOT/build/1.0.0/obj/run"
+    first=$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')
+    run --separate-stderr "$SCRIPTS/virsh" --base 1.0.0 list
+    echo "$output, first $first"
+    [[ $output =~ ^Cpus_allowed_list:[[:space:]]*"$first"$ ]]
+    # a connection to elsewhere is no driver
+    run --separate-stderr "$SCRIPTS/virsh" --base 1.0.0 -c test:///default list
+    [ "$output" = "$(grep Cpus_allowed_list /proc/self/status)" ]
+}
+
+@test "virsh and build while tests run: virsh takes the build as it is, build waits, the tests' own do not" {
+    make_release
+    "$SCRIPTS/build" --tarball "$TARBALL"
+    echo changed >"$PCITOPO_ROOT/src-overlay/src/ours.txt"
+    exec 5>"$PCITOPO_ROOT/build/1.0.0/in-use"
+    flock -s 5
+    run --separate-stderr "$SCRIPTS/virsh" list
+    [ "$status" -eq 0 ]
+    [[ $stderr == *"tests run on the build of libvirt 1.0.0: it is taken as it is"* ]]
+    [ "$(cat "$SRC/src/ours.txt")" = overlay ]
+    PCITOPO_HELD=:$PCITOPO_ROOT/build/1.0.0: run "$SCRIPTS/build" --source
+    [ "$output" = "$SRC" ]
+    run timeout 3 "$SCRIPTS/build"
+    [ "$status" -eq 124 ]
+    says "waiting for the tests"
+    # and who waits keeps nobody else from the build
+    "$SCRIPTS/build" >"$BATS_TEST_TMPDIR/log" 2>&1 5>&- &
+    sleep 1
+    run --separate-stderr timeout 20 "$SCRIPTS/virsh" list
+    [ "$status" -eq 0 ]
+    [ "$(cat "$SRC/src/ours.txt")" = overlay ]
+    exec 5>&-
+    wait
+    [ "$(cat "$SRC/src/ours.txt")" = changed ]
 }
 
 @test "virsh: its exit status and standard input are the caller's" {

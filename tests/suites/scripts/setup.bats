@@ -25,13 +25,69 @@ setup() { make_release; }
     [ "$status" -ne 0 ]
 }
 
-@test "a tarball that was damaged after it was got is refused" {
+@test "a tarball that was damaged after it was got is thrown away and got again" {
     source_tree
     rm -r "$SRC"
     echo more >>"$PCITOPO_ROOT/build/download/libvirt-1.0.0.tar.xz"
+    stub apt-get 'echo "E: Temporary failure resolving"; exit 100'
     run "$SCRIPTS/build" --source
     [ "$status" -ne 0 ]
     says "expected sha256 $SHA256"
+    says "there is no network, run this again when there is"
+    stub apt-get '[ "$1" = source ] || case "$*" in *source*) cp "'"$TARBALL"'" libvirt_1.0.0.orig.tar.xz ;; esac'
+    run "$SCRIPTS/build" --source
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ -e "$SRC/src/one.txt" ]
+}
+
+@test "a full disk is said to be full, and the next run goes on" {
+    unshare --mount --map-root-user true || skip "no name spaces"
+    # nothing of git's own belongs on the small disk
+    local small=$PCITOPO_ROOT/build
+    mkdir -p "$small"
+    run unshare --mount --map-root-user bash -c 'mount -t tmpfs -o size=16k none "$1/build" && "$2/build" --source --tarball "$3"' - \
+        "$PCITOPO_ROOT" "$SCRIPTS" "$TARBALL"
+    echo "$output"
+    [ "$status" -ne 0 ]
+    says "build: the disk is full: free some space for $PCITOPO_ROOT/build, then run this again"
+    source_tree
+    [ -e "$SRC/src/one.txt" ]
+}
+
+@test "a run that is cut off anywhere is continued by the next" {
+    mkdir -p "$PCITOPO_ROOT/build/download"
+    cp "$TARBALL" "$PCITOPO_ROOT/build/download/libvirt-1.0.0.tar.xz"
+    make_patch 0001-one.patch src/one.txt 's/line 20$/line twenty/'
+    # each of these programs kills the script, and itself with a signal, when it has begun
+    for program in tar git meson ninja; do
+        stub "$program" 'kill -9 $PPID; kill -9 $$'
+        run "$SCRIPTS/build"
+        [ "$status" -ne 0 ]
+        rm "$BATS_TEST_TMPDIR/bin/$program"
+    done
+    run "$SCRIPTS/build"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    grep -x 'line twenty' "$SRC/src/one.txt"
+    [ -x "${lines[-1]}/run" ]
+    # cut off while the tree was written: a file half written, one missing, one too many, git's lock left
+    old=$(git -C "$SRC" rev-parse 'refs/pcitopo/laid^{tree}')
+    echo changed >"$PCITOPO_ROOT/src-overlay/src/ours.txt"
+    echo new >"$PCITOPO_ROOT/src-overlay/src/new.txt"
+    "$SCRIPTS/build" --source
+    new=$(git -C "$SRC" rev-parse 'refs/pcitopo/laid^{tree}')
+    git -C "$SRC" update-ref refs/pcitopo/laid "$(git -C "$SRC" rev-parse 'refs/heads/series@{1}')"
+    printf 'chan' >"$SRC/src/ours.txt"
+    rm "$PCITOPO_ROOT/build/1.0.0/tree.key"
+    touch "$SRC/.git/index.lock"
+    echo "$old $new" >"$PCITOPO_ROOT/build/1.0.0/laying"
+    run "$SCRIPTS/build" --source
+    echo "$output"
+    [ "$status" -eq 0 ]
+    says "the last run was cut off while it laid the tree"
+    [ "$(cat "$SRC/src/ours.txt")" = changed ]
+    [ "$(cat "$SRC/src/new.txt")" = new ]
 }
 
 @test "a tarball that is not there is said to be so" {
