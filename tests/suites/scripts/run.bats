@@ -292,3 +292,22 @@ ran() { grep -o '^ok  *[^ ]*' <<<"$output" | awk '{ print $2 }' | sort | xargs; 
     [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj/run" ]
     [ "${lines[-1]}" = "1 passed, 0 failed, 0 skipped" ]
 }
+
+@test "ci: the last line is the sum of the usual suites and the rest, a run that did not come to its end is a failure" {
+    local top=$BATS_TEST_TMPDIR/top
+    mkdir -p "$top/.ci" "$top/scripts"
+    cp "$REPO/.ci/run" "$top/.ci"
+    # shellcheck disable=SC2016  # the stub expands that
+    printf '#!/bin/sh\necho "$*" >>calls\n[ $# -gt 2 ] && echo "3 passed, 0 failed, 1 skipped" || { %s; }\n' \
+        'echo "40 passed, 0 failed, 2 skipped"' >"$top/scripts/test"
+    chmod +x "$top/scripts/test"
+    run "$top/.ci/run" --base 1.0.0
+    [ "$status" -eq 0 ]
+    [ "${lines[-1]}" = "43 passed, 0 failed, 3 skipped" ]
+    [ "$(head -n 1 "$top/calls")" = "--base 1.0.0" ]
+    grep '^--base 1.0.0 .*fuzz' "$top/calls"
+    sed -i 's/echo "40.*"/exit 1/' "$top/scripts/test"
+    run "$top/.ci/run" --base 1.0.0
+    [ "$status" -ne 0 ]
+    [ "${lines[-1]}" = "3 passed, 1 failed, 1 skipped" ]
+}
