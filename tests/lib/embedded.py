@@ -134,7 +134,7 @@ class Virsh:
     def start(self):
         self.process = subprocess.Popen(
             [*ON_ONE_CPU, self.build / 'run', self.build / 'tools' / 'virsh', '-q', '-c', self.uri], cwd=self.root / 'work',
-            env=environment(LC_ALL='C', TERM='dumb', LIBVIRT_LOG_OUTPUTS=f'3:file:{self.root}/virsh.log', **self.settings),
+            env=environment(**{'LC_ALL': 'C', 'TERM': 'dumb', 'LIBVIRT_LOG_OUTPUTS': f'3:file:{self.root}/virsh.log', **self.settings}),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
         self.read('start')
         on_all_cpus(self.process.pid)

@@ -14,7 +14,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 
-from embedded import ON_ONE_CPU, Gone, Virsh, builds, environment, make_root, on_all_cpus, probe
+from embedded import ON_ONE_CPU, Gone, Virsh, builds, environment, fake_host, make_root, on_all_cpus, probe
 from goldens import QEMU_NAMES
 from tap import Tap
 from topology import number
@@ -219,16 +219,28 @@ def query_pci_paths(reply):
 # -- drivers and the guests they run -------------------------------------------------------------
 
 class Lab:
-    """The driver inside virsh, with its own root and guests, which go when the lab does."""
+    """The driver inside virsh, with its own root and guests, which go when the lab does. HOST_DEVICES: it
+    finds those of embedded.py. TELL: it tells which addresses it reserves. KEPT: see Virsh."""
 
-    def __init__(self, directory, cache, patience=120, build=BUILD):
+    def __init__(self, directory, cache, patience=120, build=BUILD, host_devices=False, tell=False, kept=False):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix='g', dir=directory))
         self.root.rmdir()
         make_root(self.root, cache)
-        self.virsh = Virsh(build, self.root, patience)
+        settings = fake_host(build, self.root / 'host') if host_devices else {}
+        if tell:
+            settings |= {'LIBVIRT_LOG_FILTERS': '1:conf.domain_addr', 'LIBVIRT_LOG_OUTPUTS': f'1:file:{self.root}/virsh.log'}
+        self.virsh = Virsh(build, self.root, patience, settings=settings, kept=kept)
 
     def run(self, command):
         return self.virsh.run(command)
+
+    def reserved(self, command):
+        """What a driver that tells has reserved for a COMMAND, in its order: (bus, slot, function)"""
+        log = self.root / 'virsh.log'
+        known = len(log.read_text()) if log.exists() else 0
+        self.run(command)
+        return [tuple(int(part, 16) for part in where)
+                for where in re.findall(r'Reserving PCI address 0000:(\w+):(\w+)\.(\w)', log.read_text()[known:])]
 
     def must(self, command):
         ok, text = self.run(command)
@@ -432,7 +444,7 @@ class Bench:
 
     @contextlib.contextmanager
     def lab(self, **options):
-        lab = Lab(self.directory, self.cache, **options)
+        lab = Lab(self.directory, **{'cache': self.cache, **options})
         self.labs.append(lab)
         try:
             yield lab
