@@ -95,7 +95,8 @@ def others(domain):
     seen = set()
     for filler in fillers:
         gaps = fill(guest, filler, express) if sum(listed) == len(guest.controllers) else {}
-        top = max([0, *guest.controllers, *gaps])
+        # those without an index take the lowest that are left
+        top = max([0, *guest.controllers, *gaps]) + sum(listed) - len(guest.controllers)
         for more in ((), ('pcie-root-port',), ('pcie-to-pci-bridge',), ('pcie-root-port', 'pcie-to-pci-bridge'),
                      ('pcie-switch-upstream-port', 'pcie-switch-downstream-port')) if express else ((), (filler,), (filler,) * 2):
             added = {**gaps, **{top + n: model for n, model in enumerate(more, 1)}}
