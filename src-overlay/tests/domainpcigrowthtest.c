@@ -751,16 +751,13 @@ typedef struct {
     const char *error;      /* what is refused */
 } testOrderData;
 
-static int
-testOrder(const void *opaque)
+/* A definition that has just these controllers, NULL if they are misspelt */
+static virDomainDef *
+testDefNew(const char *text)
 {
-    const testOrderData *data = opaque;
     g_autoptr(virDomainXMLOption) xmlopt = NULL;
     g_autoptr(virDomainDef) def = NULL;
-    g_autofree virDomainControllerDef **order = NULL;
-    g_autofree char *actual = NULL;
-    g_auto(virBuffer) buf = VIR_BUFFER_INITIALIZER;
-    g_auto(GStrv) controllers = g_strsplit(data->controllers, ", ", 0);
+    g_auto(GStrv) controllers = g_strsplit(text, ", ", 0);
     size_t i;
 
     xmlopt = virDomainXMLOptionNew(NULL, NULL, NULL, NULL, NULL, NULL);
@@ -782,15 +779,31 @@ testOrder(const void *opaque)
             continue;
 
         if (virStrToLong_i(words[0], NULL, 10, &cont->idx) < 0)
-            return -1;
+            return NULL;
         cont->model = testModelFromString(words[1]);
 
         if (words[2]) {
             if (testAddressParse(words[2], &cont->info.addr.pci) < 0)
-                return -1;
+                return NULL;
             cont->info.type = VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI;
         }
     }
+
+    return g_steal_pointer(&def);
+}
+
+static int
+testOrder(const void *opaque)
+{
+    const testOrderData *data = opaque;
+    g_autoptr(virDomainDef) def = testDefNew(data->controllers);
+    g_autofree virDomainControllerDef **order = NULL;
+    g_autofree char *actual = NULL;
+    g_auto(virBuffer) buf = VIR_BUFFER_INITIALIZER;
+    size_t i;
+
+    if (!def)
+        return -1;
 
     order = virDomainPCIControllersOrder(def);
     for (i = 0; i < def->ncontrollers; i++) {
@@ -812,6 +825,33 @@ testOrder(const void *opaque)
     }
 
     return testExpect("<null>", NULLSTR(data->error));
+}
+
+
+/* -- how many bus numbers an expander bus takes -- */
+
+typedef struct {
+    const char *controllers;
+    size_t expander; /* which of them */
+    int numbers;
+} testNumbersData;
+
+static int
+testNumbers(const void *opaque)
+{
+    const testNumbersData *data = opaque;
+    g_autoptr(virDomainDef) def = testDefNew(data->controllers);
+    int actual;
+
+    if (!def)
+        return -1;
+
+    actual = virDomainPCIControllersCountNumbers(def, def->controllers[data->expander]);
+    if (actual == data->numbers)
+        return 0;
+
+    fprintf(stderr, "expected: %d\nactual:   %d\n", data->numbers, actual);
+    return -1;
 }
 
 
@@ -1617,6 +1657,26 @@ mymain(void)
                   "0 1 3 2", "index='2' and model='pci-bridge' is plugged into bus='0x02'");
     DO_TEST_ORDER("0 pci-root, 1 pci-bridge 5:1.0", "0 1",
                   "index='1' and model='pci-bridge' is plugged into bus='0x05'");
+
+#define DO_TEST_NUMBERS(_controllers, _expander, _numbers) \
+    do { \
+        testNumbersData data = { \
+            .controllers = _controllers, .expander = _expander, .numbers = _numbers, \
+        }; \
+        virTestRunLog(&ret, "bus numbers: " _controllers, testNumbers, &data); \
+    } while (0)
+
+    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0", 1, 2);
+    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-root-port 1:0.0", 1, 2);
+    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-root-port 1:0.0, "
+                    "3 pcie-root-port 1:0.1, 4 pcie-root-port 1:0.2", 1, 4);
+    DO_TEST_NUMBERS("0 pcie-root, 3 pcie-switch-upstream-port 2:0.0, 2 pcie-root-port 1:0.0, "
+                    "1 pcie-expander-bus 0:1.0, 4 pcie-switch-downstream-port 3:0.0", 3, 4);
+    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-expander-bus 0:2.0, "
+                    "3 pcie-root-port 2:0.0, 4 pcie-root-port 2:0.1, 5 pcie-root-port 0:3.0", 1, 2);
+    DO_TEST_NUMBERS("0 pci-root, 1 pci-expander-bus 0:1.0", 1, 2);
+    DO_TEST_NUMBERS("0 pci-root, 1 pci-expander-bus 0:1.0, 2 pci-bridge 1:0.0", 1, 3);
+    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 2:0.0, 2 pcie-root-port 1:0.0", 1, 2);
 
     virTestRunLog(&ret, "random topologies", testModelAll, NULL);
 

@@ -191,6 +191,33 @@ def lost_buses(guest):
     return sorted(lost)
 
 
+def bus_number(element):
+    """The busNr of an expander bus, or None"""
+    target = element.find('target')
+    return None if target is None or target.get('busNr') is None else number(target.get('busNr'))
+
+
+def expander_numbers(guest, given):
+    """index -> (busNr, the one that leaves room) for each expander bus that was not GIVEN its number: below it
+    there is one number for each controller, and one for the bridge inside a pci-expander-bus"""
+    parents = guest.parents()
+
+    def below(index):
+        return sum(1 + below(child) for child, parent in parents.items() if parent == index and child != index)
+
+    numbers = {index: bus_number(element) for index, element in guest.controllers.items()
+               if element.get('model', '').endswith('expander-bus')}
+    taken, found = [chosen for chosen in numbers.values() if chosen in given], {}
+    for index, chosen in numbers.items():
+        if chosen in given:
+            continue
+        inside = 1 if guest.controllers[index].get('model') == 'pci-expander-bus' else 0
+        best = min(taken, default=256) - max(2, 1 + inside + below(index))
+        taken.append(best)
+        found[index] = chosen, best
+    return found
+
+
 def unreachable(guest):
     """PCI controllers that do not lead to a root, and devices on buses that are not there."""
     parents, lost = guest.parents(), lost_buses(guest)
@@ -365,6 +392,15 @@ def self_test():
     device = '-device virtio-rng-pci,id=r,bus=pci.2,addr=0x1'
     yield 'a child before its parent on the command line', caught(child_first_argv(f'qemu {child} {parent}'))
     yield 'a device before its bus on the command line', caught(child_first_argv(f'qemu {parent} {device} {child}'))
+    expanders = Guest(sample(
+        sample_controller(0, 'pcie-root'),
+        *(sample_controller(index, 'pcie-expander-bus', 0, index).replace('<address', f"<target busNr='{chosen}'/><address")
+          for index, chosen in ((1, 254), (2, 252), (3, 200))),
+        sample_controller(4, 'pcie-root-port', 1, 0), sample_controller(5, 'pcie-root-port', 1, 1), sample_controller(6, 'pcie-root-port', 2, 0)))
+    yield 'bus numbers below expander buses', unless(
+        (found := expander_numbers(expanders, {200})) == {1: (254, 197), 2: (252, 195)}, f'{found}')
+    yield 'bus numbers below expander buses, all chosen', unless(
+        (found := expander_numbers(expanders, set())) == {1: (254, 253), 2: (252, 251), 3: (200, 249)}, f'{found}')
     yield from self_test_wishes()
     yield 'a good guest passes', (
         moved(guest, guest) + shared(guest) + unreachable(guest) + changed(good, good) +

@@ -183,7 +183,7 @@ def qemu_places(tree):
 
 
 def show(path):
-    return ' / '.join(str(step) if isinstance(step, str) else f'{step[0]:02x}.{step[1]:x}' for step in path)
+    return ' / '.join(str(step) if not isinstance(step, tuple) else f'{step[0]:02x}.{step[1]:x}' for step in path)
 
 
 def misplaced(text, tree, empty=False):
@@ -202,8 +202,15 @@ def misplaced(text, tree, empty=False):
     return faults or ([] if wanted or empty else ['the XML has no PCI device at all'])
 
 
+def root_numbers(text):
+    """name of an expander bus -> its bus number, by which query-pci knows it; the root is 0"""
+    return {controller.find('alias').get('name'): number(controller.find('target').get('busNr'))
+            for controller in ET.fromstring(text).find('devices').iterfind("controller[@type='pci']")
+            if controller.get('model', '').endswith('expander-bus')}
+
+
 def query_pci_paths(reply):
-    """Paths, without the name of the root bus, of all that query-pci shows on the first root"""
+    """Paths of all that query-pci shows, from the number of the root bus on"""
     paths = set()
 
     def walk(devices, above):
@@ -212,7 +219,8 @@ def query_pci_paths(reply):
             paths.add(path)
             walk(device.get('pci_bridge', {}).get('devices', []), path)
 
-    walk(json.loads(reply)['return'][0]['devices'], ())
+    for root in json.loads(reply)['return']:
+        walk(root['devices'], (root['bus'],))
     return paths
 
 
@@ -274,12 +282,14 @@ class Lab:
     def query_pci(self, name, patience=60):
         """Faults: query-pci shows the topology of the XML, once the firmware has given the bridges
         their bus numbers. What the XML has not is part of the chipset."""
-        wanted = {path[1:] for path in xml_places(self.dump(name, live=True)).values()}
+        text = self.dump(name, live=True)
+        roots = root_numbers(text)
+        wanted = {(roots.get(path[0], 0), *path[1:]) for path in xml_places(text).values()}
         end = time.monotonic() + patience
         while True:
             shown = query_pci_paths(self.qmp(name, 'query-pci'))
             faults = [f'query-pci has nothing at {show(path)}' for path in sorted(wanted - shown)]
-            faults += [f'query-pci has something at {show(path)}' for path in sorted(shown - wanted) if len(path) > 1]
+            faults += [f'query-pci has something at {show(path)}' for path in sorted(shown - wanted) if len(path) > 2]
             if not faults or time.monotonic() > end:
                 return faults
             time.sleep(0.3)

@@ -60,6 +60,10 @@ def start(bench):
         (Q35, 'a conventional device given bus 1 slot 2 (U3)', nic('a', 'rtl8139', address(1, 2))),
         (Q35, 'bus 1 slot 2 and free ports (U3)',
          EMPTY_ROOT + nic('a', 'rtl8139', address(1, 2)) + nic('b', 'rtl8139') + rng('c')),
+        (Q35, 'ports below two expander buses (U15)',
+         EMPTY_ROOT + pci('pcie-expander-bus', 1) + pci('pcie-expander-bus', 2) +
+         ''.join(pci('pcie-root-port', port, address(1 + port // 6, 0, port % 3)) for port in range(3, 9)) +
+         ''.join(rng(f'r{port}', address(port)) for port in range(3, 9))),
         (Q35_NO_ACPI, 'conventional and PCIe devices', nic('a', 'e1000') + nic('b', 'rtl8139') + rng('c') + rng('d')),
         (PC, 'forty devices', ''.join(rng(n) for n in range(40))),
         (PC_NO_ACPI, 'nested bridges', ''.join(rng(n) for n in range(70))),
