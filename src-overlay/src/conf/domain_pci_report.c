@@ -137,13 +137,6 @@ virDomainPCIReportText(xmlNodePtr node,
 }
 
 
-static char *
-virDomainPCIReportContent(xmlNodePtr node)
-{
-    return node ? virXMLNodeContentString(node) : NULL;
-}
-
-
 /* The device of the host that is handed to the guest */
 static char *
 virDomainPCIReportHostDevice(xmlNodePtr hostdev)
@@ -170,13 +163,15 @@ virDomainPCIReportReadController(virDomainPCIReportItem *item,
 {
     xmlNodePtr target = virDomainPCIReportChild(node, "target");
     g_autofree char *hotplug = virDomainPCIReportText(node, "target@hotplug");
+    xmlNodePtr numa;
     int model = -1;
 
     item->isController = true;
     item->switchedOff = STREQ_NULLABLE(hotplug, "off");
     item->busNr = virDomainPCIReportText(node, "target@busNr");
     item->targetIndex = virDomainPCIReportText(node, "target@index");
-    item->node = virDomainPCIReportContent(virDomainPCIReportChild(target, "node"));
+    if ((numa = virDomainPCIReportChild(target, "node")))
+        item->node = virXMLNodeContentString(numa);
 
     if (item->model &&
         (model = virDomainControllerModelPCITypeFromString(item->model)) >= 0) {
@@ -303,10 +298,11 @@ virDomainPCIReportNew(xmlNodePtr domain)
     g_autoptr(virDomainPCIReport) report = g_new0(virDomainPCIReport, 1);
     xmlNodePtr os = virDomainPCIReportChild(domain, "os");
     xmlNodePtr node = virDomainPCIReportChild(domain, "devices");
+    xmlNodePtr name = virDomainPCIReportChild(domain, "name");
 
     report->items = g_ptr_array_new_with_free_func(virDomainPCIReportItemFree);
     report->preferences = g_ptr_array_new_with_free_func(g_free);
-    report->name = virDomainPCIReportContent(virDomainPCIReportChild(domain, "name"));
+    report->name = name ? virXMLNodeContentString(name) : NULL;
     report->arch = virDomainPCIReportText(os, "type@arch");
     report->machine = virDomainPCIReportText(os, "type@machine");
 
@@ -488,16 +484,6 @@ virDomainPCIReportFormatString(virJSONValue *object,
 }
 
 
-static void
-virDomainPCIReportFormatFlag(virJSONValue *object,
-                             const char *key,
-                             bool value)
-{
-    if (value)
-        virJSONValueObjectAppendBoolean(object, key, true);
-}
-
-
 /* What is said of devices and controllers alike */
 static void
 virDomainPCIReportFormatPlace(virJSONValue *object,
@@ -588,11 +574,14 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
     if (item->guestNode >= 0)
         virJSONValueObjectAppendNumberUint(object, "guestNode", item->guestNode);
     virDomainPCIReportFormatString(object, "targetIndex", item->targetIndex);
-    virDomainPCIReportFormatFlag(object, "switchedOff", item->switchedOff);
+    if (item->switchedOff)
+        virJSONValueObjectAppendBoolean(object, "switchedOff", true);
     virJSONValueObjectAppendString(object, "class", virDomainPCIReportClass(item));
     virDomainPCIReportFormatPlace(object, report, item);
-    virDomainPCIReportFormatFlag(object, "isolated", item->isolated);
-    virDomainPCIReportFormatFlag(object, "unreachable", item->unreachable);
+    if (item->isolated)
+        virJSONValueObjectAppendBoolean(object, "isolated", true);
+    if (item->unreachable)
+        virJSONValueObjectAppendBoolean(object, "unreachable", true);
     virJSONValueObjectAppendNumberUint(object, "slots",
                                        item->bus.maxSlot - item->bus.minSlot + 1);
     if (report->known) {
