@@ -34,7 +34,7 @@ setup() { make_release; }
     [ "$status" -ne 0 ]
     says "expected sha256 $SHA256"
     says "there is no network, run this again when there is"
-    stub apt-get '[ "$1" = source ] || case "$*" in *source*) cp "'"$TARBALL"'" libvirt_1.0.0.orig.tar.xz ;; esac'
+    stub apt-get 'case "$*" in *" source "*) cp "'"$TARBALL"'" libvirt_1.0.0.orig.tar.xz ;; esac'
     run "$SCRIPTS/build" --source
     echo "$output"
     [ "$status" -eq 0 ]
