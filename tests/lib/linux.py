@@ -140,7 +140,8 @@ def ovmf():
 
 
 def one(directory, pattern):
-    found = sorted(directory.glob(pattern))
+    # Debian 13 has links to some from where they were
+    found = sorted({path.resolve() for path in directory.glob(pattern)})
     if len(found) != 1:
         raise Missing(f'{directory}: {len(found)} files fit {pattern}')
     return found[0]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Test points in TAP."""
 
+import sys
+
 
 class Tap:
     def __init__(self):
@@ -30,3 +32,10 @@ class Tap:
     def end(self):
         print(f'1..{self.points}', flush=True)
         return int(self.failed)
+
+
+def show_help(text):
+    """Of a program whose only option is --help: print TEXT and end, if that is what is asked for"""
+    if '--help' in sys.argv[1:] or '-h' in sys.argv[1:]:
+        print(text.strip())
+        sys.exit(0)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -367,7 +368,11 @@ class Daemon(Lab):
 
     @staticmethod
     def disguise():
-        return ['unshare', '--user', '--map-user=1000', '--map-group=1000'] if os.geteuid() == 0 else []
+        if os.geteuid():
+            return []
+        # virtqemud of libvirt 9.0.0 crashes if nobody has its user's number
+        user = next(entry for entry in pwd.getpwall() if entry.pw_uid)
+        return ['unshare', '--user', f'--map-user={user.pw_uid}', f'--map-group={user.pw_gid}']
 
     def start(self):
         settings = environment('XDG_', 'DBUS_', LC_ALL='C', HOME=str(self.root), XDG_RUNTIME_DIR=f'{self.root}/run',

@@ -44,3 +44,16 @@ load helper
     LIBVIRT_BASE=0.0.2 run "$SCRIPTS/build"
     says "libvirt 0.0.2 is not in releases.ini"
 }
+
+@test "--help of each program of a suite says what it does" {
+    local program n=0
+    while IFS= read -r program; do
+        [[ $(head -n 1 "$REPO/$program") =~ ^#!.*(python3|bash)$ ]] || continue
+        n=$((n + 1))
+        run "$REPO/$program" --help
+        echo "$program: $output"
+        [ "$status" -eq 0 ]
+        [[ $output == *[Uu]sage:* || $output == *TAP* ]]
+    done < <(cd "$REPO" && find tests/suites -mindepth 2 -maxdepth 2 -type f)
+    [ "$n" -ge 15 ]
+}
