@@ -15,9 +15,6 @@
  * not if one is added. */
 #define VIR_DOMAIN_PCI_REPORT_VERSION 1
 
-/* What a user can ask of the place of a device: attributes of <address> */
-#define VIR_DOMAIN_PCI_REPORT_HINTS 3
-
 /* Kinds of slots that are counted apart */
 typedef enum {
     VIR_DOMAIN_PCI_CLASS_EXPRESS,
@@ -36,7 +33,7 @@ typedef struct {
     char *target;       /* what a person knows the device by */
     char *mac;
     char *alias;
-    char *hints[VIR_DOMAIN_PCI_REPORT_HINTS];
+    char *hints[VIR_DOMAIN_PCI_HINT_LAST];
     virPCIDeviceAddress addr;
     bool placed;        /* @addr is known */
 

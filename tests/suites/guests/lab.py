@@ -148,7 +148,12 @@ def xml_places(text):
             return (name,)
         return place(controller)
 
-    places = {device.find('alias').get('name'): place(device) for device in devices if device.find('alias') is not None}
+    def name(device):
+        """The alias, which companions of a USB2 controller share with it; QEMU knows only that one by it"""
+        master = device.find('master')
+        return device.find('alias').get('name') + ('' if master is None else f', companion {master.get("startport")}')
+
+    places = {name(device): place(device) for device in devices if device.find('alias') is not None}
     return {name: where for name, where in places.items() if where}
 
 
