@@ -114,7 +114,7 @@ take_lock() {
 # hold_build: for as long as this script runs nobody changes the build in DIR
 hold_build() {
     local held
-    exec {held}>"$DIR/in-use"
+    exec {held}>>"$DIR/in-use"
     flock -s "$held"
     export PCITOPO_HELD=${PCITOPO_HELD:-}:$DIR:
 }
@@ -123,7 +123,7 @@ hold_build() {
 # or anybody's and the caller says "as-is"; waits for their end otherwise, without DIR/lock
 build_is_held() {
     [[ ${PCITOPO_HELD:-} != *":$DIR:"* ]] || return 0
-    exec 7>"$DIR/in-use"
+    exec 7>>"$DIR/in-use"
     while ! flock -n 7; do
         if [ "${1:-}" = as-is ]; then
             say "tests run on the build of libvirt $BASE: it is taken as it is"
