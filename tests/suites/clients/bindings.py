@@ -67,7 +67,8 @@ def python(bench, daemon, _):
 
 def events(bench, daemon, libvirt, connection):
     machine = PC_NO_ACPI
-    with bench.point('libvirt-python', machine, f'events: each of {SLOTS} devices is told when it comes and when it goes; one that is refused is not') as faults:
+    with bench.point('libvirt-python', machine,
+                     f'events: each of {SLOTS} devices is told when it comes and when it goes; one that is refused is not') as faults:
         domain = connection.defineXML(machine.domain('e', '', {'pciHotplugSlots': SLOTS}))
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
         told = Events(libvirt, connection)
@@ -99,7 +100,8 @@ def hinted():
 
 
 def snapshots(bench, daemon, libvirt, connection):
-    with bench.point('libvirt-python', Q35, 'a snapshot has the promise, hints and addresses; the guest has them again when it goes back to it') as faults:
+    with bench.point('libvirt-python', Q35,
+                     'a snapshot has the promise, hints and addresses; the guest has them again when it goes back to it') as faults:
         drive = disk(image(daemon, 'snapshot'), 'disk')
         domain = connection.defineXML(Q35.domain('n', hinted() + drive, PROMISE))
         before = daemon.dump('n')
@@ -121,7 +123,8 @@ def inner(text):
 
 def migrated(bench, daemon, libvirt, connection):
     with bench.daemon(2) as other, connected(libvirt, other.uri) as there:
-        with bench.point('libvirt-python', Q35, 'migrate between two daemons: same addresses, promise and hints; the slots that are left take devices there') as faults:
+        with bench.point('libvirt-python', Q35, 'migrate between two daemons: same addresses, promise and hints; '
+                         'the slots that are left take devices there') as faults:
             domain = connection.defineXML(Q35.domain('m', hinted() + nic('first', mac=1), PROMISE))
             domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
             plug = plug_by_python(libvirt, domain)
@@ -141,8 +144,8 @@ def migrated(bench, daemon, libvirt, connection):
 
 def perl(bench, daemon, client):
     for prefs, slots in ((PROMISE, SLOTS), ((), 1)):
-        with bench.point('Sys::Virt', Q35, f'defines a guest with {f"a promise of {slots} slots" if prefs else "no promise"}, edits and starts it, attaches {slots} '
-                         'devices and no more, and takes it away') as faults:
+        with bench.point('Sys::Virt', Q35, f'defines a guest with {f"a promise of {slots} slots" if prefs else "no promise"}, edits and starts it, '
+                         f'attaches {slots} devices and no more, and takes it away') as faults:
             write(daemon, Q35.domain('p', hinted() + nic('first', mac=1), prefs), 'guest.xml')
             for number in range(slots + 1):
                 write(daemon, new_nic(number), f'device{number}.xml')

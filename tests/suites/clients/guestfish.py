@@ -62,7 +62,8 @@ list-devices
         shown['xml'] = (daemon.root / 'work' / 'live.xml').read_text()
         shown['nic'] = (daemon.root / 'work' / 'nic.log').read_text()
 
-    with bench.point('guestfish', 'its own machine', 'its domain is a pc without ACPI and without a bridge: a NIC is refused in words that say what is missing') as faults:
+    with bench.point('guestfish', 'its own machine',
+                     'its domain is a pc without ACPI and without a bridge: a NIC is refused in words that say what is missing') as faults:
         domain = ET.fromstring(shown['xml'])
         faults += unless('i440fx' in domain.find('os/type').get('machine'), domain.find('os/type').get('machine'))
         faults += unless(domain.find('features/acpi') is None, 'it has ACPI')
@@ -90,7 +91,8 @@ def on_q35(text, name, prefs=()):
     domain.find('os/type').set('machine', 'q35')
     devices = domain.find('devices')
     for device in list(devices):
-        if device.tag in ('serial', 'channel', 'console', 'input', 'audio') or (device.tag == 'controller' and device.get('type') in ('pci', 'virtio-serial')):
+        added = device.tag == 'controller' and device.get('type') in ('pci', 'virtio-serial')
+        if added or device.tag in ('serial', 'channel', 'console', 'input', 'audio'):
             devices.remove(device)
         elif device.find('address') is not None and device.find('address').get('type') == 'pci':
             device.remove(device.find('address'))

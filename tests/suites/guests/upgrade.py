@@ -73,7 +73,8 @@ def definitions(bench, old, new, there, back):
         with bench.point('upgrade', there, 'definitions with each preference and hint, autostart, a snapshot: all as they were, files untouched') as faults:
             for name, xml in all_of_it().items():
                 dumps[name] = daemon.define(name, xml)
-            dumps['snapped'] = daemon.define('snapped', Q35.domain('snapped', disk(empty_disk(daemon), 'disk') + hinted('no', 'hotpluggable', 'no'), {'pcieHotplugSlots': SLOTS}))
+            dumps['snapped'] = daemon.define('snapped', Q35.domain(
+                'snapped', disk(empty_disk(daemon), 'disk') + hinted('no', 'hotpluggable', 'no'), {'pcieHotplugSlots': SLOTS}))
             daemon.must('snapshot-create-as snapped before')
             daemon.must('autostart hints')
             files = {name: daemon.definition(name).read_text() for name in dumps}
@@ -101,7 +102,8 @@ def definitions(bench, old, new, there, back):
                 faults += [f'{name}: {fault}' for fault in same(dump, daemon, name)]
             faults += reverted(daemon, dumps['snapped'])
 
-        with bench.point('upgrade', back, 'definitions that the newer release has stored: as they were, but those that libvirt itself cannot read') as faults:
+        with bench.point('upgrade', back,
+                         'definitions that the newer release has stored: as they were, but those that libvirt itself cannot read') as faults:
             q35 = {name for name in dumps if 'itco' in daemon.dump(name)}
             daemon.swap(old)
             listed = set(daemon.must('list --all --name').split())
