@@ -16,6 +16,7 @@ Name: libvirt
 Version: 1.0.0
 Release: 1%{?dist}
 License: LGPLv2+
+BuildRequires: made-up-devel >= 1.0
 Source: libvirt-%{version}.tar.xz
 
 %description
@@ -88,10 +89,16 @@ pci-topology-0002-two.patch" ]
     [ "$(dpkg-parsechangelog -l "$BATS_TEST_TMPDIR/debian/changelog" -S Distribution)" = bookworm ]
     dpkg --compare-versions 1.0.0-1+pci3 gt 1.0.0-1
     dpkg --compare-versions 1.0.0-1+pci3 lt 1.0.0-2
-    dpkg-source -x "$out/libvirt_1.0.0-1+pci3.dsc" "$BATS_TEST_TMPDIR/unpacked"
+    # it copies the tarball to where it runs
+    cd "$BATS_TEST_TMPDIR"
+    dpkg-source -x "$out/libvirt_1.0.0-1+pci3.dsc" unpacked
     grep -x 'line forty' "$BATS_TEST_TMPDIR/unpacked/src/two.txt"
     grep -x 'line twenty' "$BATS_TEST_TMPDIR/unpacked/src/two.txt"
     [ "$(cat "$BATS_TEST_TMPDIR/unpacked/src/ours.txt")" = overlay ]
+    local debian=$BATS_TEST_TMPDIR/unpacked/debian
+    [ "$(dpkg-parsechangelog -l "$debian/libvirt-daemon-driver-qemu.NEWS" -S Version)" = 1.0.0-1+pci3 ]
+    grep -x 'Tests: pci-topology' "$debian/tests/control"
+    [ -x "$debian/tests/pci-topology" ]
 }
 
 @test "deb: a patch that would need fuzz after those of Debian is refused, and named" {
@@ -115,7 +122,8 @@ pci-topology-0002-two.patch" ]
     grep -x 'Patch0003: pci-topology-0002-two.patch' "$out/SPECS/libvirt.spec"
     grep -A1 '^%changelog' "$out/SPECS/libvirt.spec" | grep -q '1.0.0-1.pci1$'
     diff -r -x .git "$out/BUILD/libvirt-1.0.0" "$SRC"
-    says "not built: the binary packages"
+    [ -f "$out/SRPMS/libvirt-1.0.0-1.pci1.src.rpm" ]
+    says "not built: the binary packages. 1 packages are missing here: made-up-devel >= 1.0"
 }
 
 @test "rpm: a spec without the lines that are expected is refused" {
