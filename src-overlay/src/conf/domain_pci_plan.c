@@ -340,6 +340,29 @@ virDomainPCIPlanReserveFree(virDomainPCIAddressSet *addrs,
 }
 
 
+/* How many bridges can be plugged in where no device would be given a slot? */
+static size_t
+virDomainPCIPlanCountBridgeSlots(const virDomainPCIAddressSet *addrs)
+{
+    size_t count = 0;
+    size_t i;
+    size_t slot;
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        const virDomainPCIAddressBus *bus = &addrs->buses[i];
+
+        if (!(bus->flags & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE) ||
+            bus->flags & VIR_PCI_CONNECT_AUTOASSIGN)
+            continue;
+
+        for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
+            count += bus->slot[slot].functions == 0;
+    }
+
+    return count;
+}
+
+
 /**
  * virDomainPCIPlanReserveDisplaced:
  * @addrs: address set, on a dry run, in which all devices have been placed
@@ -353,28 +376,23 @@ virDomainPCIPlanReserveFree(virDomainPCIAddressSet *addrs,
 int
 virDomainPCIPlanReserveDisplaced(virDomainPCIAddressSet *addrs)
 {
+    size_t bridgeSlots = virDomainPCIPlanCountBridgeSlots(addrs);
+    size_t parent;
     size_t i;
 
     /* there may be more and more buses */
     for (i = 0; i < addrs->nbuses; i++) {
-        virDomainDeviceInfo info = { 0 };
-        virPCIDeviceAddress addr = { 0 };
-        virDomainPCISlotRequest req;
-        size_t parent;
+        virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(addrs->buses[i].model);
 
-        virDomainPCISlotRequestInitController(&req, addrs->buses[i].model, i);
-
-        if (!(req.flags & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE) ||
+        if (!(plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE) ||
             virDomainPCITopologyGetParent(addrs, i, &parent) ||
             virBitmapIsBitSet(addrs->plan->spare, i))
             continue;
 
-        if (virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
-            if (virDomainPCIAddressReserveRequest(addrs, &req, &info) < 0)
-                return -1;
-        } else if (virDomainPCIPlanReserveFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0) {
+        if (bridgeSlots > 0)
+            bridgeSlots--;
+        else if (virDomainPCIPlanReserveFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0)
             return -1;
-        }
     }
 
     return 0;

@@ -669,10 +669,13 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
         uint32_t slots = topo->empty |
             (aggregate ? topo->shared : 0) |
             (displace ? topo->movable : 0);
+        /* the place found before would do for the controller of this bus */
+        bool follows = places > 0 && without == VIR_DOMAIN_PCI_ENDPOINT && !topo->connected &&
+            virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);
 
         if (slots && bus->flags & (1 << type) &&
             virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
-            virDomainPCITopologyReaches(addrs, i, without, &reached))
+            (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
             places += virDomainPCITopologyPlaces(bus, slots, aggregate);
     }
 
