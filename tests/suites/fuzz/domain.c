@@ -23,6 +23,8 @@
 #include "virlog.h"
 #include "virxml.h"
 #include "domain_pci_topology.h"
+#include "qemu/qemu_pci_answer.h"
+#include "virjson.h"
 #define LIBVIRT_QEMU_CAPSPRIV_H_ALLOW
 #include "qemu/qemu_capspriv.h"
 
@@ -89,6 +91,8 @@ LLVMFuzzerInitialize(int *argc G_GNUC_UNUSED,
     if (qemuTestDriverInit(&driver) < 0)
         abort();
     driver.privileged = true;
+    if (!(driver.domains = virDomainObjListNew()))
+        abort();
     testCapsInsert(VIR_ARCH_X86_64, "/usr/bin/qemu-system-x86_64");
     testCapsInsert(VIR_ARCH_AARCH64, "/usr/bin/qemu-system-aarch64");
     testCapsInsert(VIR_ARCH_PPC64, "/usr/bin/qemu-system-ppc64");
@@ -264,6 +268,44 @@ testAgain(const char *xml,
 }
 
 
+/* What clients can ask about XML. Only what define accepts has an answer, but for XML in which all is in its place:
+ * that is not validated. Of what was planned as many slots are free as of what it was planned to. */
+static void
+testAnswers(const char *xml,
+            const virDomainDef *def,
+            const char *formatted)
+{
+    g_autofree char *planned = qemuPCIAnswer(&driver, "planned-xml", xml);
+    g_autofree char *before = qemuPCIAnswer(&driver, "pci-topology", xml);
+    g_autofree char *after = NULL;
+    g_autoptr(virJSONValue) old = NULL;
+    g_autoptr(virJSONValue) new = NULL;
+    bool wasPlanned = false;
+
+    if (!def) {
+        if (planned)
+            testFail("planned what define refuses", xml, planned);
+        return;
+    }
+    /* a name that is no file name is refused after parsing */
+    if (strchr(def->name, '\n'))
+        return;
+    if (!planned || !before || !(after = qemuPCIAnswer(&driver, "pci-topology", formatted)))
+        testFail("no answer", xml, formatted);
+    if (!(old = virJSONValueFromString(before)) || !(new = virJSONValueFromString(after)) ||
+        virJSONValueObjectGetBoolean(old, "planned", &wasPlanned) < 0)
+        testFail("an answer that is no JSON", before, after);
+
+    if (wasPlanned) {
+        g_autofree char *count = virJSONValueToString(virJSONValueObjectGet(old, "free"), false);
+        g_autofree char *again = virJSONValueToString(virJSONValueObjectGet(new, "free"), false);
+
+        if (STRNEQ(count, again))
+            testFail("other slots are free in the plan than in the definition", count, again);
+    }
+}
+
+
 /* Numbers beyond which libvirt takes minutes or gigabytes before it has looked at
  * PCI. Each is a finding of docs/robustness.md. */
 static const struct {
@@ -352,13 +394,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data,
     g_autofree char *loaded = NULL;
     g_autofree char *places = NULL;
 
-    if (testTextLeftOut(xml) || !(def = testParse(xml, DEFINE)) ||
-        !(first = virDomainDefFormat(def, driver.xmlopt, FORMAT)))
+    if (testTextLeftOut(xml))
+        return 0;
+    if (!(def = testParse(xml, DEFINE))) {
+        testAnswers(xml, NULL, NULL);
+        return 0;
+    }
+    if (!(first = virDomainDefFormat(def, driver.xmlopt, FORMAT)))
         return 0;
 
     places = testPlaces(def);
     if (!(second = testAgain(first, DEFINE, "defined from what it was formatted to", places)))
         return 0;
+    testAnswers(xml, def, first);
     third = testAgain(second, DEFINE, "defined once more", places);
     if (third && STRNEQ(second, third))
         testFail("another text in the third round", second, third);
