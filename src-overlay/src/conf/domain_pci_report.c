@@ -235,9 +235,11 @@ virDomainPCIReportReadDevice(virDomainPCIReport *report,
     if (address) {
         for (i = 0; i < VIR_DOMAIN_PCI_HINT_LAST; i++)
             item->hints[i] = virXMLPropString(address, virDomainPCIHintTypeToString(i));
+        /* drivers do not read the address of a memballoon of model 'none' */
         if (virPCIDeviceAddressParseXML(address, &item->addr) < 0)
-            return -1;
-        item->placed = !virPCIDeviceAddressIsEmpty(&item->addr);
+            virResetLastError();
+        else
+            item->placed = !virPCIDeviceAddressIsEmpty(&item->addr);
     }
 
     return 0;

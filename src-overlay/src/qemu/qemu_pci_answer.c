@@ -117,27 +117,34 @@ qemuPCIAnswerPlannedXML(virQEMUDriver *driver,
 /* -- pci-topology ---------------------------------------------------------- */
 
 typedef struct {
-    size_t addresses;
-    size_t controllers;
-} qemuPCIAnswerCount;
+    GHashTable *addresses;  /* that the XML gives */
+    size_t controllers;     /* PCI controllers of the definition */
+    bool added;             /* it has an address that the XML does not give */
+} qemuPCIAnswerGiven;
+
+
+static void *
+qemuPCIAnswerKey(const virPCIDeviceAddress *addr)
+{
+    return GUINT_TO_POINTER(addr->bus << 8 | addr->slot << 3 | addr->function);
+}
 
 
 static int
-qemuPCIAnswerCountIter(virDomainDef *def G_GNUC_UNUSED,
+qemuPCIAnswerGivenIter(virDomainDef *def G_GNUC_UNUSED,
                        virDomainDeviceDef *dev,
                        virDomainDeviceInfo *info,
                        void *opaque)
 {
-    qemuPCIAnswerCount *count = opaque;
+    qemuPCIAnswerGiven *given = opaque;
 
     if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
-        count->controllers++;
+        given->controllers++;
 
-    /* a network interface that is a host device comes twice */
     if (virDeviceInfoPCIAddressIsPresent(info) &&
-        !(dev->type == VIR_DOMAIN_DEVICE_HOSTDEV && dev->data.hostdev->parentnet))
-        count->addresses++;
+        !g_hash_table_contains(given->addresses, qemuPCIAnswerKey(&info->addr.pci)))
+        given->added = true;
 
     return 0;
 }
@@ -148,21 +155,22 @@ static bool
 qemuPCIAnswerIsComplete(const virDomainPCIReport *report,
                         virDomainDef *def)
 {
-    qemuPCIAnswerCount parsed = { 0 };
-    qemuPCIAnswerCount given = { 0 };
+    g_autoptr(GHashTable) addresses = g_hash_table_new(g_direct_hash, g_direct_equal);
+    qemuPCIAnswerGiven given = { .addresses = addresses };
+    size_t controllers = 0;
     size_t i;
-
-    ignore_value(virDomainDeviceInfoIterate(def, qemuPCIAnswerCountIter, &parsed));
 
     for (i = 0; i < report->items->len; i++) {
         virDomainPCIReportItem *item = g_ptr_array_index(report->items, i);
 
-        given.controllers += item->isController;
-        given.addresses += item->placed;
+        controllers += item->isController;
+        if (item->placed)
+            g_hash_table_add(addresses, qemuPCIAnswerKey(&item->addr));
     }
 
-    return parsed.controllers <= given.controllers &&
-        parsed.addresses <= given.addresses;
+    ignore_value(virDomainDeviceInfoIterate(def, qemuPCIAnswerGivenIter, &given));
+
+    return !given.added && given.controllers <= controllers;
 }
 
 
