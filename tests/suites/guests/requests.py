@@ -6,18 +6,12 @@ import re
 
 import embedded
 import slots
-from lab import PC, PRISTINE, PSERIES, Q35, Machine, address, nic, pci, rng
+from lab import PC, PRISTINE, PSERIES, Q35, Machine, address, models, nic, pci, rng
 from parts import hint
 from topology import Guest, changed, dishonoured, shared, show, unless, unreachable
 
 S390X = Machine('s390-ccw-virtio', 's390x', 's390-ccw-virtio', False, 's390x', False)
 ROOT = pci('pcie-root', 0)
-
-
-def requests(bench):
-    for scenario in (zpci, update_keeps_place, same_place_in_both, update_to_no_pci, update_checks_hints, order_of_devices, far_buses, companions, live_kinds, live_refusals,
-                     unknown_hints, spare_dmi_bridge, isolated_live, full_but_isolated):
-        scenario(bench)
 
 
 def on(bench, machine, what):
@@ -196,6 +190,18 @@ def far_buses(bench):
             faults += unreachable(guest) + shared(guest)
             lab.must('start g --paused')
             faults += lab.misplaced('g')
+
+
+def all_phbs(bench):
+    """QEMU has room for 31 PHBs; what is more sits behind bridges."""
+    for number, expected in ((30 * 31, {'pci-root': 30}), (31 * 31, {'pci-root': 31}), (31 * 31 + 1, {'pci-root': 31, 'pci-bridge': 1})):
+        if not (point := on(bench, PSERIES, f'{number} free slots: {expected}')):
+            return
+        with bench.lab() as lab, point as faults:
+            guest = Guest(lab.define('g', PSERIES.domain('g', '', {'pciHotplugSlots': number})))
+            faults += unless(models(guest) == expected, f'controllers: {models(guest)}')
+            lab.must('start g --paused')
+            faults += lab.misplaced('g', empty=True)
 
 
 def companions(bench):
@@ -381,3 +387,13 @@ def full_but_isolated(bench):
         with on(bench, PSERIES, 'another device of the same group has a place there') as faults:
             guest = Guest(lab.define('i', PSERIES.domain('i', phbs + full + hostdev('h', 0, address(30, 1)) + hostdev('i', 1))))
             faults += unless(guest.pci_addresses()['ua-i'][1] == 30, f'it is at {place(guest, "i")}')
+
+
+SCENARIOS = (zpci, update_keeps_place, same_place_in_both, update_to_no_pci, update_checks_hints, order_of_devices,
+             far_buses, all_phbs, companions, live_kinds, live_refusals, unknown_hints, spare_dmi_bridge, isolated_live,
+             full_but_isolated)
+
+
+def requests(bench):
+    for scenario in SCENARIOS:
+        scenario(bench)
