@@ -7,7 +7,7 @@ import re
 import embedded
 import slots
 from lab import PC, PRISTINE, PSERIES, Q35, Machine, address, models, nic, pci, rng
-from parts import hint
+from parts import hint, refusal
 from topology import Guest, changed, dishonoured, shared, show, unless, unreachable
 
 S390X = Machine('s390-ccw-virtio', 's390x', 's390-ccw-virtio', False, 's390x', False)
@@ -214,8 +214,8 @@ def companions(bench):
     for machine, prefer, (what, master) in itertools.product((Q35, PC, PSERIES), ('no', 'yes'), (
             ('has no address', ''), ('is on bus 1', address(1, 3, 7)), ('is on bus 2', address(2, 3, 7)),
             ('prefers a bridge', hint("preferredConnection='pci-bridge'")))):
-        if 'bridge' in what and (machine is Q35 or prefer == 'no'):
-            # the chipset of q35 has its place, and that is no bridge
+        if 'bridge' in what and machine is Q35:
+            # the chipset has its place, and that is no bridge
             continue
         if not (point := on(bench, machine, f"a USB2 controller that {what}, in a domain of hotpluggable '{prefer}': its companions follow")):
             continue
@@ -296,6 +296,21 @@ def live_refusals(bench):
                 lab.must('start g --paused')
                 helped, answer = lab.attach('g', device, '--live')
                 faults += unless(helped, f'{preference} is advised and does not help: {answer.strip()}')
+
+
+def live_disk(bench):
+    """A SCSI disk brings its controller: the message names both, and what the controller needs."""
+    if not (point := on(bench, Q35, 'a SCSI disk that brings its controller, without a slot: the message names both')):
+        return
+    with bench.lab() as lab, point as faults:
+        image = lab.root / 'work' / 'image'
+        with open(image, 'wb') as empty:
+            empty.truncate(1 << 20)
+        lab.define('g', Q35.domain('g', ROOT + rng('cold'), {'pcieHotplugSlots': 0}))
+        lab.must('start g --paused')
+        ok, text = lab.attach('g', f"<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{image}'/>"
+                                   "<target dev='sda' bus='scsi'/></disk>", '--live')
+        faults += unless(not ok, 'it is accepted') + refusal(text, "disk 'sda'", 'controller', 'conventional', 'pciHotplugSlots')
 
 
 # -- hints of another release --------------------------------------------------------------------------
@@ -390,7 +405,7 @@ def full_but_isolated(bench):
 
 
 SCENARIOS = (zpci, update_keeps_place, same_place_in_both, update_to_no_pci, update_checks_hints, order_of_devices,
-             far_buses, all_phbs, companions, live_kinds, live_refusals, unknown_hints, spare_dmi_bridge, isolated_live,
+             far_buses, all_phbs, companions, live_kinds, live_refusals, live_disk, unknown_hints, spare_dmi_bridge, isolated_live,
              full_but_isolated)
 
 
