@@ -266,8 +266,9 @@ qemuPCIAttachNameUser(const virDomainDeviceDef *dev)
     g_autofree char *name = virDomainPCIDeviceName(dev);
     g_autoptr(virError) error = virSaveLastError();
 
-    if (!error || error->code != VIR_ERR_OPERATION_FAILED || !error->str1)
+    /* str1 is the format, str2 what it was filled in with */
+    if (!error || error->code != VIR_ERR_OPERATION_FAILED || !error->str2)
         return;
 
-    virReportError(error->code, _("%1$s; it is needed for %2$s"), error->str1, name);
+    virReportError(error->code, _("%1$s; it is needed for %2$s"), error->str2, name);
 }

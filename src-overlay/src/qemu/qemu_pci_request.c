@@ -50,11 +50,12 @@ qemuPCIRequestIsChipset(const virDomainDeviceDef *dev)
 
 
 /* The parts of a USB2 controller share a slot with the first of them that has
- * an address, so only that one can choose. */
+ * an address or is listed, so only that one can choose. */
 static bool
 qemuPCIRequestFollows(const virDomainDef *def,
                       const virDomainDeviceDef *dev)
 {
+    bool listed = false;
     size_t i;
 
     if (dev->type != VIR_DOMAIN_DEVICE_CONTROLLER ||
@@ -64,9 +65,11 @@ qemuPCIRequestFollows(const virDomainDef *def,
     for (i = 0; i < def->ncontrollers; i++) {
         virDomainControllerDef *cont = def->controllers[i];
 
-        if (cont != dev->data.controller && IS_USB2_CONTROLLER(cont) &&
-            cont->idx == dev->data.controller->idx &&
-            virDeviceInfoPCIAddressIsPresent(&cont->info))
+        if (cont == dev->data.controller)
+            listed = true;
+        else if (IS_USB2_CONTROLLER(cont) &&
+                 cont->idx == dev->data.controller->idx &&
+                 (!listed || virDeviceInfoPCIAddressIsPresent(&cont->info)))
             return true;
     }
 

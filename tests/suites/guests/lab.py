@@ -176,7 +176,7 @@ def qemu_places(tree):
             stack[-1]['type'] = text[5:]
         elif (where := re.fullmatch(r'addr = ([0-9a-f]+)\.([0-9a-f])', text)) and stack and 'id' in stack[-1]:
             buses = [entry for entry in stack if 'bus' in entry]
-            if not buses or buses[-1]['type'] not in ('PCI', 'PCIE', 'pxb-bus', 'pxb-pcie-bus'):
+            if not buses or buses[-1]['type'] not in ('PCI', 'PCIE', 'pxb-pcie-bus'):
                 continue
             stack[-1]['place'] = (int(where[1], 16), int(where[2], 16))
             chain = [entry['place'] for entry in stack if entry.get('place')]
