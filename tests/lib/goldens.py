@@ -104,8 +104,8 @@ def goldens():
     commands, results = golden_directories(RELEASE)
     for args in sorted(commands.glob('pci-topology-*.args')):
         name, _, latest = args.name.removesuffix('.args').partition('.')
-        if list(commands.glob(f'{name}.*err')):
-            # what later releases read from a definition on disk, and would not let anybody define
+        if '-load-' in name or list(commands.glob(f'{name}.*err')):
+            # what is read from a definition on disk, and not what anybody gets or may define
             continue
         text = (results / args.with_suffix('.xml').name).read_text()
         written = (inputs / f'{name}.xml').read_text()
