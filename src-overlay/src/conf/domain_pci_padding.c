@@ -59,7 +59,8 @@ virDomainPCIPaddingCollectIter(virDomainDef *def G_GNUC_UNUSED,
 
 static int
 virDomainPCIPaddingCompare(const void *a,
-                           const void *b)
+                           const void *b,
+                           void *opaque G_GNUC_UNUSED)
 {
     const virPCIDeviceAddress *first = &((const virDomainPCIWritten *)a)->addr;
     const virPCIDeviceAddress *second = &((const virDomainPCIWritten *)b)->addr;
@@ -87,9 +88,10 @@ virDomainPCIPaddingCollect(virDomainPCIPlan *plan,
     plan->nwritten = 0;
     ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIPaddingCollectIter, plan));
 
-    if (plan->padding != VIR_DOMAIN_PCI_PADDING_BY_DEVICE && plan->nwritten > 1)
-        qsort(plan->written, plan->nwritten, sizeof(plan->written[0]),
-              virDomainPCIPaddingCompare);
+    if (plan->padding != VIR_DOMAIN_PCI_PADDING_BY_DEVICE && plan->nwritten > 1) {
+        g_qsort_with_data(plan->written, plan->nwritten, sizeof(plan->written[0]),
+                          virDomainPCIPaddingCompare, NULL);
+    }
 }
 
 
