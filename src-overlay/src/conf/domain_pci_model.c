@@ -154,3 +154,27 @@ virDomainPCIBusHasSlot(const virDomainPCIAddressBus *bus,
         addr->function <= VIR_PCI_ADDRESS_FUNCTION_LAST &&
         virDomainPCIBusSuits(bus->flags, addr->bus, flags, fromConfig);
 }
+
+
+/**
+ * virDomainPCIAddressCompare:
+ * @a: a PCI address
+ * @b: another
+ *
+ * The order is that of buses, slots and functions. All addresses of a guest
+ * are in domain 0.
+ *
+ * Returns: less than 0, 0 or more than 0, as strcmp() does
+ */
+int
+virDomainPCIAddressCompare(const virPCIDeviceAddress *a,
+                           const virPCIDeviceAddress *b)
+{
+    if (a->bus != b->bus)
+        return a->bus < b->bus ? -1 : 1;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    if (a->function != b->function)
+        return a->function < b->function ? -1 : 1;
+    return 0;
+}

@@ -37,3 +37,8 @@ virDomainPCIBusHasSlot(const virDomainPCIAddressBus *bus,
                        virDomainPCIConnectFlags flags,
                        bool fromConfig)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+virDomainPCIAddressCompare(const virPCIDeviceAddress *a,
+                           const virPCIDeviceAddress *b)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

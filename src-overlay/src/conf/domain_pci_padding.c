@@ -62,14 +62,8 @@ virDomainPCIPaddingCompare(const void *a,
                            const void *b,
                            void *opaque G_GNUC_UNUSED)
 {
-    const virPCIDeviceAddress *first = &((const virDomainPCIWritten *)a)->addr;
-    const virPCIDeviceAddress *second = &((const virDomainPCIWritten *)b)->addr;
-
-    if (first->bus != second->bus)
-        return first->bus < second->bus ? -1 : 1;
-    if (first->slot != second->slot)
-        return first->slot < second->slot ? -1 : 1;
-    return (int)first->function - (int)second->function;
+    return virDomainPCIAddressCompare(&((const virDomainPCIWritten *)a)->addr,
+                                      &((const virDomainPCIWritten *)b)->addr);
 }
 
 

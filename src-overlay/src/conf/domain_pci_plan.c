@@ -27,11 +27,9 @@ virDomainPCIPlan *
 virDomainPCIPlanNew(void)
 {
     virDomainPCIPlan *plan = g_new0(virDomainPCIPlan, 1);
-    size_t i;
 
     plan->spare = virBitmapNew(VIR_DOMAIN_PCI_BUSES_MAX);
-    for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++)
-        plan->parent[i] = -1;
+    virDomainPCIPlanReset(plan, VIR_DOMAIN_PCI_PADDING_BY_DEVICE, NULL);
 
     return plan;
 }
@@ -57,7 +55,8 @@ virDomainPCIPlanFree(virDomainPCIPlan *plan)
  * virDomainPCIPlanReset:
  * @plan: a plan
  * @padding: how to fill the buses up to written addresses
- * @def: definition whose devices are to be placed; it stays the caller's
+ * @def: definition whose devices are to be placed, or NULL; it stays the
+ *       caller's
  *
  * Forgets what was decided, and begins anew. The rules stay.
  */

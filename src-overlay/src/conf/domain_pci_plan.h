@@ -60,7 +60,7 @@ void
 virDomainPCIPlanReset(virDomainPCIPlan *plan,
                       virDomainPCIPadding padding,
                       virDomainDef *def)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+    ATTRIBUTE_NONNULL(1);
 
 int
 virDomainPCIPlanPrepareSet(virDomainPCIAddressSet *addrs,

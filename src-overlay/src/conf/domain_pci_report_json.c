@@ -20,16 +20,8 @@ static int
 virDomainPCIReportCompare(const void *a,
                           const void *b)
 {
-    const virPCIDeviceAddress *first = &(*(virDomainPCIReportItem **) a)->addr;
-    const virPCIDeviceAddress *second = &(*(virDomainPCIReportItem **) b)->addr;
-
-    if (first->bus != second->bus)
-        return first->bus < second->bus ? -1 : 1;
-    if (first->slot != second->slot)
-        return first->slot < second->slot ? -1 : 1;
-    if (first->function != second->function)
-        return first->function < second->function ? -1 : 1;
-    return 0;
+    return virDomainPCIAddressCompare(&(*(virDomainPCIReportItem **) a)->addr,
+                                      &(*(virDomainPCIReportItem **) b)->addr);
 }
 
 
