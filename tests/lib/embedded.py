@@ -21,6 +21,8 @@ import releases
 
 PROMPT = b'virsh # '
 FLAG_PCIE_TO_PCI = 'pcie-pci-bridge'
+# what libvirt asks for hotplug='off' on any pci-root, that of pseries included
+FLAG_ROOT_HOTPLUG = 'piix4.acpi-root-pci-hotplug'
 
 
 class Gone(Exception):
@@ -83,6 +85,22 @@ def without_flag(cache, copy, flag):
         changed += text != path.read_text()
     if not changed:
         raise RuntimeError(f'no emulator has {flag}')
+    return copy
+
+
+def flags(cache, arch):
+    """What the emulator of ARCH has, by a cache"""
+    texts = [path.read_text() for path in cache.glob('qemu/capabilities/*.xml')]
+    return {flag for text in texts if f'<arch>{arch}</arch>' in text for flag in re.findall(r"<flag name='(.*?)'/>", text)}
+
+
+def with_flag(cache, copy, flag):
+    """A copy of a cache as if each emulator had what FLAG stands for; returns its path."""
+    shutil.copytree(cache, copy)
+    for path in copy.glob('qemu/capabilities/*.xml'):
+        text = path.read_text()
+        if f"<flag name='{flag}'/>" not in text:
+            path.write_text(text.replace('<flag ', f"<flag name='{flag}'/>\n  <flag ", 1))
     return copy
 
 

@@ -2,11 +2,12 @@
 """One device, asked for in one way or another: what it gets, or what the refusal says, is the same."""
 
 import itertools
+import json
 import re
 
 import embedded
 import slots
-from lab import PC, PRISTINE, PSERIES, Q35, Machine, address, models, nic, pci, rng
+from lab import PC, PRISTINE, PSERIES, Q35, Broken, Machine, address, models, nic, pci, rng
 from parts import hint, refusal
 from topology import Guest, changed, dishonoured, shared, show, unless, unreachable
 
@@ -377,6 +378,48 @@ def isolated_live(bench):
                    for _, slot, function in sorted(found['--live --config'] - found['--config'])]
 
 
+# -- a PHB whose hotplug is switched off -----------------------------------------------------------------
+
+NO_PROPERTY = "the 'hotplug' property on a 'pci-root' device is not supported by this QEMU"
+
+
+def phb_hotplug_off(bench):
+    """QEMU has no such property of PHBs. libvirt asks whether the emulator has that of i440fx, as the one of
+    pseries had up to 7.2 and has no more in 10.0: both are shown, whichever is installed."""
+    if not (point := on(bench, PSERIES, "hotplug='off' of a PHB, by an emulator that has the property: no slot of it is promised")):
+        return
+    has, lacks = bench.directory / 'has-root-hotplug', bench.directory / 'lacks-root-hotplug'
+    embedded.with_flag(bench.cache, has, embedded.FLAG_ROOT_HOTPLUG)
+    embedded.without_flag(has, lacks, embedded.FLAG_ROOT_HOTPLUG)
+    xml = PSERIES.domain('g', pci('pci-root', 0, target="<target hotplug='off'/>") + rng('cold'), {'pciHotplugSlots': 3})
+    stored = None
+    with bench.lab(cache=has, kept=True) as lab, point as faults:
+        dump = lab.define('g', xml)
+        stored = lab.definition('g').read_text()
+        guest = Guest(dump)
+        faults += unless(not slots.hotplugs(guest, 0), 'it is on in the definition')
+        faults += unless(len(guest.controllers) == 2 and slots.promised(guest, 'pciHotplugSlots') >= 3,
+                         f'{len(guest.controllers)} PHBs, {slots.promised(guest, "pciHotplugSlots")} slots')
+        shown = {row['index']: row['hotplug'] for row in json.loads(lab.must('dompci g --format json'))['controllers']}
+        faults += unless(shown == {0: False, 1: True}, f'dompci: {shown}')
+    with bench.lab(cache=lacks, kept=True) as lab:
+        with on(bench, PSERIES, "hotplug='off' of a PHB, by an emulator without the property: refused, planned or defined") as faults:
+            answers = {command: lab.run(f'{command} {lab.file(xml)}') for command in ('define', 'domxml-to-native planned-xml --xml')}
+            faults += [f'{command}: {text.strip() or "accepted"}' for command, (ok, text) in answers.items() if ok or NO_PROPERTY not in text]
+        with on(bench, PSERIES, 'the same in a definition of before: it is listed and shown as it was, and not started') as faults:
+            if stored is None:
+                raise Broken('there is none')
+            lab.virsh.close()
+            lab.definition('g').parent.mkdir(parents=True, exist_ok=True)
+            lab.definition('g').write_text(stored)
+            faults += changed(dump, lab.dump('g'))
+            shown = {row['index']: row['hotplug'] for row in json.loads(lab.must('dompci g --format json'))['controllers']}
+            faults += unless(shown == {0: False, 1: True}, f'dompci: {shown}')
+            ok, text = lab.run('start g --paused')
+            faults += unless(not ok and NO_PROPERTY in text, f'start: {text.strip()}')
+            faults += unless(lab.definition('g').read_text() == stored, 'the file has changed')
+
+
 # -- isolation ---------------------------------------------------------------------------------------------
 
 def hostdev(name, which, where=''):
@@ -406,7 +449,7 @@ def full_but_isolated(bench):
 
 SCENARIOS = (zpci, update_keeps_place, same_place_in_both, update_to_no_pci, update_checks_hints, order_of_devices,
              far_buses, all_phbs, companions, live_kinds, live_refusals, live_disk, unknown_hints, spare_dmi_bridge, isolated_live,
-             full_but_isolated)
+             phb_hotplug_off, full_but_isolated)
 
 
 def requests(bench):
