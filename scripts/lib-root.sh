@@ -28,14 +28,16 @@ make_root() {
 }
 
 # in_root DIR COMMAND…: run it with DIR as the root. Its processes, mounts and network are its own and
-# end with it, however it ends. With IN_ROOT_NETWORK=host it has the machine's network.
+# end with it, however it ends. With IN_ROOT_NETWORK=host it has the machine's network, with IN_ROOT_KVM=host
+# the machine's KVM, if there is one.
 in_root() {
-    local net=(--net)
+    local net=(--net) kvm=''
     [ "${IN_ROOT_NETWORK:-}" != host ] || net=()
+    [ "${IN_ROOT_KVM:-}" != host ] || [ ! -c /dev/kvm ] || kvm=yes
     # shellcheck disable=SC2016  # the inner shell expands that
     unshare --mount --pid "${net[@]}" --ipc --uts --fork --kill-child -- bash -c '
         set -e
-        root=$1; shift
+        root=$1 kvm=$2; shift 2
         mount --bind "$root" "$root"
         mount -t proc proc "$root/proc"
         mount -t sysfs -o ro sysfs "$root/sys"
@@ -44,6 +46,7 @@ in_root() {
             mknod -m 666 "$root/dev/${node%:*}" c 1 "${node#*:}"
         done
         mknod -m 666 "$root/dev/tty" c 5 0
+        [ -z "$kvm" ] || mknod -m 666 "$root/dev/kvm" c 10 232
         mkdir "$root/dev/pts" "$root/dev/shm"
         mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts "$root/dev/pts"
         mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
@@ -58,5 +61,5 @@ in_root() {
         # not exec: as the first process it has to wait for orphans
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb DEBIAN_FRONTEND=noninteractive \
             chroot . "$@"
-        exit $?' in_root "$@"
+        exit $?' in_root "$1" "$kvm" "${@:2}"
 }
