@@ -13,7 +13,7 @@ NO_PLAN = re.compile('No more available PCI slots|a PCI slot is needed to connec
                      'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of')
 # what has nothing to do with slots
 OTHER = re.compile("USB is disabled|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
-                   "spapr-vio reg|preference '.*' is not supported for machine type|not supported (with|in) this QEMU binary|"
+                   "spapr-vio reg|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
                    "model of watchdog cannot be used with this machine|"
                    "does not support configuring the address|No PCI buses available|Primary SATA controller must have|"
                    "requires address type|only 'pci' addresses are supported|Required option 'modelName' is not set")
