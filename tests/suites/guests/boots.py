@@ -4,10 +4,11 @@
 import re
 import time
 import xml.etree.ElementTree as ET
+from typing import NamedTuple
 
 import linux
 import slots
-from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, show, xml_places
+from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, show, uefi, xml_places
 from parts import refusal
 from topology import Guest, changed_topology, shared
 
@@ -16,8 +17,9 @@ PSERIES_FEATURES = "<cfpc value='broken'/><sbbc value='broken'/><ibs value='brok
 CONSOLES = {'x86_64': 'ttyS0', 'aarch64': 'ttyAMA0', 'ppc64': 'hvc0'}
 MODULES = ('rpaphp', 'rpadlpar_io', 'virtio_pci', 'virtio_rng', 'virtio_net', 'virtio_blk', 'e1000', 'e1000e', '8139cp')
 
-# Each line of a listing is a device's path below its root bus, and its driver if it has one. It is
-# written whenever it is not what it was before.
+# Each line of a listing is a device's path below its root bus, its driver if it has one, or a BAR that has an
+# address: its number, where it starts, and the kernel's flags. The listing is written whenever it is not what it was
+# before.
 INIT = '''#!/bin/busybox sh
 export PATH=/bin:/usr/sbin
 for name in $(/bin/busybox --list); do [ -e /bin/$name ] || /bin/busybox ln -s busybox /bin/$name; done
@@ -28,11 +30,13 @@ for module in /modules/*; do insmod $module; done
 [ ! -e /proc/ppc64/rtas/error_log ] || /papr &
 before=
 while :; do
-    now=$(ls -l /sys/bus/pci/devices; ls -ld /sys/bus/pci/devices/*/driver 2>/dev/null)
+    now=$(ls -l /sys/bus/pci/devices; ls -ld /sys/bus/pci/devices/*/driver 2>/dev/null
+          awk 'FNR <= 6 && $1 !~ /^0x0*$/ { print FILENAME, FNR - 1, $1, $3 }' /sys/bus/pci/devices/*/resource)
     if [ "$now" != "$before" ]; then
         before=$now
         echo; echo '[pci'
-        echo "$now" | sed -n 's,.*/pci\\([0-9a-f]*:\\),bus \\1,p; s,.*/sys/bus/pci/devices/\\(.*\\)/driver -> .*/,driver \\1 ,p'
+        echo "$now" | sed -n 's,.*/pci\\([0-9a-f]*:\\),bus \\1,p; s,.*/sys/bus/pci/devices/\\(.*\\)/driver -> .*/,driver \\1 ,p
+                                s,^/sys/bus/pci/devices/\\(.*\\)/resource,bar \\1,p'
         echo 'pci]'
     fi
     usleep 200000
@@ -71,18 +75,30 @@ def initial(arch, directory):
     return linux.initial(directory / f'initrd-{arch}', linux.busybox(arch), INIT, files)
 
 
+# in the flags of a BAR: the kernel has no room for it
+UNSET = 0x20000000
+
+
+class Listing(NamedTuple):
+    """What a guest says of its devices, by their places, which are as in xml_places()"""
+    places: set
+    drivers: dict  # place -> driver
+    bars: set      # place and number of each BAR that has an address
+
+
 class Booted:
     """A running guest with Linux"""
 
-    def __init__(self, lab, machine, patience=300):
-        self.lab, self.machine = lab, machine
+    def __init__(self, lab, machine, patience=300, firmware='SeaBIOS'):
+        self.lab, self.machine, self.firmware = lab, machine, firmware
         self.console = lab.root / 'work' / 'console'
         self.patience = patience
 
     def xml(self, initrd, devices, prefs, memory=256, plain=True, arguments=()):
         """The domain; ARGUMENTS are for QEMU"""
         arch = self.machine.arch
-        serial = f"<serial type='file'><source path='{self.console}'/></serial>"
+        # what was said before a guest is restored is still to be read then
+        serial = f"<serial type='file'><source path='{self.console}' append='on'/></serial>"
         text = self.machine.domain('g', devices + serial, prefs, memory=512 if arch == 'ppc64' else memory, plain=plain,
                                    features=PSERIES_FEATURES if arch == 'ppc64' else '')
         if arguments:
@@ -93,30 +109,35 @@ class Booted:
         acpi = ' acpi=off' if arch == 'x86_64' and not self.machine.acpi else ''
         # the default of aarch64 virt is a 32-bit processor
         cpu = "<cpu mode='custom' match='exact'><model>cortex-a57</model></cpu>" if arch == 'aarch64' else ''
-        return text.replace('</os>', f'<kernel>{linux.kernel(arch)}</kernel><initrd>{initrd}</initrd>'
+        loader = uefi(self.lab.root / 'work') if self.firmware == 'OVMF' else ''
+        return text.replace('</os>', f'{loader}<kernel>{linux.kernel(arch)}</kernel><initrd>{initrd}</initrd>'
                                      f'<cmdline>console={CONSOLES[arch]} panic=-1 quiet loglevel=0{acpi}</cmdline></os>{cpu}')
 
     def text(self):
         return self.console.read_text(errors='replace').replace('\r', '') if self.console.exists() else ''
 
     def listing(self):
-        """The last full listing: (places as in xml_places(), place -> driver), or None if there is none
-        or the guest was about to change; then another one follows"""
+        """The last full Listing, or None if there is none or the guest was about to change; then another
+        one follows"""
         blocks = re.findall(r'\[pci\n(.*?)\npci\]', self.text(), re.S)
         if not blocks:
             return None
-        where, drivers = {}, {}
+        where, drivers, bars = {}, {}, set()
         for line in blocks[-1].splitlines():
             if found := re.fullmatch(r'bus ([0-9a-f]{4}):[0-9a-f]{2}((?:/[0-9a-f:.]{12})+)', line):
                 steps = found[2].split('/')[1:]
                 where[steps[-1]] = (f'root {int(found[1], 16)}', *((int(step[8:10], 16), int(step[11], 16)) for step in steps))
             elif found := re.fullmatch(r'driver ([0-9a-f:.]{12}) (\S+)', line):
                 drivers[found[1]] = found[2]
+            elif found := re.fullmatch(r'bar ([0-9a-f:.]{12}) (\d) 0x\w+ 0x(\w+)', line):
+                if not int(found[3], 16) & UNSET:
+                    bars.add((found[1], int(found[2])))
             else:
                 return None
-        if not drivers.keys() <= where.keys():
+        if not drivers.keys() | {name for name, _ in bars} <= where.keys():
             return None
-        return set(where.values()), {where[name]: driver for name, driver in drivers.items()}
+        return Listing(set(where.values()), {where[name]: driver for name, driver in drivers.items()},
+                       {(where[name], number) for name, number in bars})
 
     def expected(self):
         """alias -> place as the guest should have it: number of the root, then what xml_places() has"""
@@ -138,8 +159,8 @@ class Booted:
             return ['the guest has no listing yet']
         wanted = set(self.expected().values())
         # the chipset is on the root, and not in the XML
-        return ([f'the guest has nothing at {show(path)}' for path in sorted(wanted - listed[0], key=str)] +
-                [f'the guest has something at {show(path)}' for path in sorted(listed[0] - wanted, key=str) if len(path) > 2])
+        return ([f'the guest has nothing at {show(path)}' for path in sorted(wanted - listed.places, key=str)] +
+                [f'the guest has something at {show(path)}' for path in sorted(listed.places - wanted, key=str) if len(path) > 2])
 
     def boot(self):
         self.lab.must('start g')
@@ -243,7 +264,7 @@ def comes_and_goes(guest, initrd, prefs, most):
         groups.setdefault('virtio-pci' if device.startswith('<rng') else 'e1000', []).append(places[f'ua-l{n}'])
 
     def idle():
-        drivers = (guest.listing() or ((), {}))[1]
+        drivers = getattr(guest.listing(), 'drivers', {})
         return [f'no {driver} drives a device' for driver, group in groups.items() if driver not in map(drivers.get, group)]
 
     guest.wait(idle, 'drivers')

@@ -15,6 +15,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 
+import linux
 from embedded import ON_ONE_CPU, Gone, Virsh, builds, environment, fake_host, make_root, on_all_cpus, probe
 from goldens import QEMU_NAMES
 from tap import Tap
@@ -63,10 +64,24 @@ class Machine:
                 f'<devices>\n<emulator>{self.emulator}</emulator>\n{none}\n{devices}\n</devices>\n</domain>\n')
 
 
+def preference(name, value, **windows):
+    """WINDOWS are in KiB"""
+    given = ''.join(f" {kind}='{size}'" for kind, size in windows.items())
+    return f"<preference name='{name}' value='{value}'{given}/>"
+
+
 def preferences(prefs):
+    """PREFS: name -> value, or the elements, if a name is there twice or has windows"""
     if not prefs:
         return ''
-    return '<preferences>' + ''.join(f"<preference name='{name}' value='{value}'/>" for name, value in dict(prefs).items()) + '</preferences>\n'
+    text = prefs if isinstance(prefs, str) else ''.join(preference(*pair) for pair in dict(prefs).items())
+    return f'<preferences>{text}</preferences>\n'
+
+
+def uefi(directory):
+    """What <os> has for a guest with OVMF, whose variables are in DIRECTORY then"""
+    code, variables = linux.ovmf()
+    return f"<loader readonly='yes' type='pflash'>{code}</loader><nvram template='{variables}'>{directory}/nvram</nvram>"
 
 
 Q35 = Machine('q35', 'x86_64', 'q35', True, 'q35 × ACPI', True)
@@ -215,14 +230,14 @@ def root_numbers(text):
             if controller.get('model', '').endswith('expander-bus')}
 
 
-def query_pci_paths(reply):
-    """Paths of all that query-pci shows, from the number of the root bus on"""
-    paths = set()
+def query_pci_devices(reply):
+    """Path of each device that query-pci shows, from the number of the root bus on -> what it says of it"""
+    paths = {}
 
     def walk(devices, above):
         for device in devices:
             path = above + ((device['slot'], device['function']),)
-            paths.add(path)
+            paths[path] = device
             walk(device.get('pci_bridge', {}).get('devices', []), path)
 
     for root in json.loads(reply)['return']:
@@ -293,7 +308,7 @@ class Lab:
         wanted = {(roots.get(path[0], 0), *path[1:]) for path in xml_places(text).values()}
         end = time.monotonic() + patience
         while True:
-            shown = query_pci_paths(self.qmp(name, 'query-pci'))
+            shown = query_pci_devices(self.qmp(name, 'query-pci')).keys()
             faults = [f'query-pci has nothing at {show(path)}' for path in sorted(wanted - shown)]
             faults += [f'query-pci has something at {show(path)}' for path in sorted(shown - wanted) if len(path) > 2]
             if not faults or time.monotonic() > end:
