@@ -194,11 +194,11 @@ def shared_memory(unique):
 
 
 def promise_and_twin(bench, row, firmware, initrd):
-    xml, devices = None, {}
+    devices = {}
     promise = f'{firmware}, {row.promise}'
     with bench.point('windows', row.machine, promise) as faults, bench.lab(patience=300) as lab:
         guest = Booted(lab, row.machine, firmware=firmware)
-        xml = lab.define('g', guest.xml(initrd, rng('cold'), row.prefs, memory=row.memory))
+        before, xml = str(lab.root), lab.define('g', guest.xml(initrd, rng('cold'), row.prefs, memory=row.memory))
         devices = uses_up(guest, row, xml, faults)
     less = ', for one ivshmem 4 GiB' if row.exact else ''
     with bench.point('without windows', row.machine, promise + less) as faults, bench.lab(patience=300) as lab:
@@ -206,7 +206,6 @@ def promise_and_twin(bench, row, firmware, initrd):
             raise Broken('there are no addresses to try')
         guest = Booted(lab, row.machine, firmware=firmware)
         # the console and the variables of the firmware are in the directory of a lab
-        before = re.search(r"<source path='(.*)/work/console'", xml)[1]
         lab.define('g', without_windows(xml).replace(before, str(lab.root)))
         faults += fails(guest, row, devices)
 
