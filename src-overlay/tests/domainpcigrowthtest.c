@@ -506,6 +506,118 @@ testFind(const void *opaque)
 }
 
 
+/* -- windows -- */
+
+/* "mem=4 pref64=8 io=0", in KiB */
+static void
+testWindowsNew(const char *text,
+               virDomainPCIWindows *windows)
+{
+    static const char *names[] = { "mem=", "pref64=", "io=" };
+    g_auto(GStrv) words = g_strsplit(text, " ", 0);
+    size_t i;
+    size_t j;
+
+    memset(windows, 0, sizeof(*windows));
+
+    for (i = 0; words[i]; i++) {
+        for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++) {
+            if (STRPREFIX(words[i], names[j])) {
+                windows->given[j] = true;
+                windows->kib[j] = g_ascii_strtoull(words[i] + strlen(names[j]), NULL, 10);
+            }
+        }
+    }
+}
+
+
+static char *
+testWindowsFormat(const virDomainPCIWindows *windows)
+{
+    g_auto(virBuffer) buf = VIR_BUFFER_INITIALIZER;
+    virDomainPCIControllerOpts opts = { 0 };
+
+    virDomainPCIWindowsSet(&opts, windows);
+    virDomainPCIWindowsFormatTarget(&buf, &opts, VIR_DOMAIN_PCI_WINDOW_MEM);
+    return virBufferContentAndReset(&buf);
+}
+
+
+typedef struct {
+    const char *topology;
+    const char *windows[4];     /* of the buses from 1 on */
+    const char *needs;          /* of the device */
+    virDomainPCIConnectFlags flags;
+    bool thrifty;
+    bool io;
+    const char *address;        /* that is found; NULL: none */
+    size_t nslots;              /* if there is none: how many are wanted */
+    const char *chain;          /* what is added then, and its windows */
+    const char *added;
+} testWindowsData;
+
+static int
+testWindows(const void *opaque)
+{
+    const testWindowsData *data = opaque;
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    g_autofree char *address = NULL;
+    g_autofree char *added = NULL;
+    g_autofree char *models = NULL;
+    virDomainPCISlotRequest req = {
+        .model = -1, .function = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .flags = data->flags, .thrifty = data->thrifty, .io = data->io,
+        .nslots = data->nslots,
+    };
+    virDomainPCIChain chain = { 0 };
+    virPCIDeviceAddress addr = { 0 };
+    size_t i;
+
+    if (!(addrs = testTopologyNew(data->topology, &q35)))
+        return -1;
+
+    addrs->plan->rules.windows = 1 << VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE |
+        1 << VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT;
+
+    for (i = 0; i < G_N_ELEMENTS(data->windows) && data->windows[i]; i++) {
+        virDomainPCIWindows windows;
+
+        testWindowsNew(data->windows[i], &windows);
+        virDomainPCITopologySetWindows(addrs, i + 1, &windows);
+    }
+
+    testWindowsNew(data->needs, &req.windows);
+
+    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
+        address = g_strdup_printf("%u:%u", addr.bus, addr.slot);
+    if (testExpect(NULLSTR(data->address), address) < 0)
+        return -1;
+
+    if (data->address)
+        return 0;
+
+    if (virDomainPCIGrowthPlanSlot(addrs, &req, &chain)) {
+        models = testChainFormat(&chain);
+        added = testWindowsFormat(&chain.windows);
+    }
+
+    if (testExpect(NULLSTR(data->chain), models) < 0 ||
+        testExpect(NULLSTR(data->added), added) < 0)
+        return -1;
+
+    /* what was added does */
+    if (data->chain &&
+        (virDomainPCIGrowthAdd(addrs, &chain, false) < 0 ||
+         !virDomainPCITopologyFindSlot(addrs, &req, &addr) ||
+         addr.bus != addrs->nbuses - 1)) {
+        fprintf(stderr, "the slot is not found in what was added\n");
+        return -1;
+    }
+
+    return 0;
+}
+
+
 /* -- what reaches the root -- */
 
 typedef struct {
@@ -1460,6 +1572,66 @@ mymain(void)
                      PCIE_BRIDGE, NULL);
     DO_TEST_PLAN_BUS("last bus", &i440fx, bridges254, 255, 1, PCI, "| pci-bridge");
     DO_TEST_PLAN_BUS("refuse: beyond the last bus", &i440fx, "pci-root", 256, 1, PCI, NULL);
+
+#define DO_TEST_WINDOWS(_name, ...) \
+    do { \
+        testWindowsData data = { __VA_ARGS__ }; \
+        virTestRunLog(&ret, "windows: " _name, testWindows, &data); \
+    } while (0)
+#define PORTS3 "pcie-root, pcie-root-port @0:1.0, pcie-root-port @0:2.0, pcie-root-port @0:3.0"
+#define BRIDGE3 "pcie-root, pcie-root-port @0:1.0, pcie-to-pci-bridge @1:0.0, pci-bridge @2:1.0"
+
+    /* what is known to be large enough counts */
+    DO_TEST_WINDOWS("large enough", PORTS3, { "pref64=8", "pref64=16", "pref64=32" },
+                    "pref64=16", PCIE | AUTO, false, false, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("all of them have to be", PORTS3, { "pref64=32", "mem=4 pref64=16", NULL },
+                    "mem=4 pref64=16", PCIE | AUTO, false, false, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("one KiB short", PORTS3, { "pref64=15", "mem=64", "io=4" },
+                    "pref64=16", PCIE | AUTO, true, false, NULL, 1, "pcie-root-port",
+                    " pref64Reserve='16'");
+    DO_TEST_WINDOWS("what the firmware gives does not count", PORTS3, { NULL },
+                    "io=4", PCIE | AUTO, true, false, NULL, 1, "pcie-root-port",
+                    " ioReserve='4'");
+    DO_TEST_WINDOWS("no I/O is not asked for", PORTS3, { "mem=4" }, "io=0", PCIE | AUTO,
+                    false, false, "1:0", 0, NULL, NULL);
+    /* the lowest, or the smallest that does */
+    DO_TEST_WINDOWS("lowest", PORTS3, { "pref64=32", "mem=4", "io=0" }, "", PCIE | AUTO,
+                    false, false, "1:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("I/O or not is all the same", PORTS3, { "mem=4 io=0", "", "io=0" }, "",
+                    PCIE | AUTO, true, false, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("I/O is left to others", PORTS3, { "io=4", "mem=4", "pref64=1" }, "",
+                    PCIE | AUTO, true, false, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("64-bit windows are left to others", PORTS3, { "pref64=1", "pref64=2", "io=4" },
+                    "", PCIE | AUTO, true, false, "3:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("smallest that does", PORTS3, { "pref64=64", "pref64=16", "pref64=32" },
+                    "pref64=10", PCIE | AUTO, true, false, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("I/O is needed", PORTS3, { "io=0", "", "io=4" }, "", PCIE | AUTO,
+                    true, true, "3:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("I/O is needed, and may be there", PORTS3, { "io=0", "", "io=0" }, "",
+                    PCIE | AUTO, true, true, "2:0", 0, NULL, NULL);
+    DO_TEST_WINDOWS("a bridge with memory", BRIDGE3, { "", "", "mem=64" }, "", PCI | AUTO,
+                    true, true, "3:1", 0, NULL, NULL);
+    DO_TEST_WINDOWS("a bridge without memory", BRIDGE3, { "", "", "mem=64" }, "", PCI | AUTO,
+                    true, false, "2:2", 0, NULL, NULL);
+    /* the slots of a bridge share what it has */
+    DO_TEST_WINDOWS("room for one", BRIDGE3, { "", "", "mem=64" }, "mem=64", PCI | AUTO,
+                    true, false, "3:1", 0, NULL, NULL);
+    DO_TEST_WINDOWS("one is there already", BRIDGE3 " written=1", { "", "", "mem=127" }, "mem=64",
+                    PCI | AUTO, true, false, NULL, 3, "pci-bridge", " memReserve='192'");
+    DO_TEST_WINDOWS("room for two", BRIDGE3 " written=1", { "", "", "mem=128" }, "mem=64",
+                    PCI | AUTO, true, false, "3:2", 0, NULL, NULL);
+    DO_TEST_WINDOWS("no more than it has slots", "pcie-root", { NULL }, "mem=1",
+                    PCI | AUTO, true, false, NULL, 40,
+                    "pcie-root-port pcie-to-pci-bridge pci-bridge", " memReserve='31'");
+    DO_TEST_WINDOWS("I/O is rounded up", "pcie-root", { NULL }, "io=1",
+                    PCI | AUTO, true, false, NULL, 5,
+                    "pcie-root-port pcie-to-pci-bridge pci-bridge", " ioReserve='8'");
+    /* the root has all there is, but no 64-bit window */
+    DO_TEST_WINDOWS("memory of the root", "pci-root, pci-bridge @0:1.0", { "" }, "mem=64",
+                    PCI | AUTO, true, false, "0:2", 0, NULL, NULL);
+    DO_TEST_WINDOWS("64-bit window of the root", "pci-root, pci-bridge @0:1.0", { "" },
+                    "pref64=64", PCI | AUTO, true, false, NULL, 2, "pci-bridge",
+                    " pref64Reserve='128'");
 
 #define DO_TEST_FIND_FULL(_topology, _flags, _group, _function, _controller, _address) \
     do { \

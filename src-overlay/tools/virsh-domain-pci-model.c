@@ -87,9 +87,9 @@ virshPCIReadHint(const char *key,
                  virJSONValue *value,
                  void *opaque)
 {
-    virBuffer *buf = opaque;
+    const char *text = virJSONValueGetString(value);
 
-    virBufferAsprintf(buf, "%s=%s ", key, NULLSTR_EMPTY(virJSONValueGetString(value)));
+    virBufferAsprintf(opaque, "%s=%s ", key, text ? text : virJSONValueGetNumberString(value));
     return 0;
 }
 
@@ -102,6 +102,7 @@ virshPCIReadDevice(virshPCI *pci,
     virshPCIDevice *dev = g_new0(virshPCIDevice, 1);
     virJSONValue *address = virJSONValueObjectGet(object, "address");
     virJSONValue *asked = virJSONValueObjectGet(object, "hints");
+    virJSONValue *windows = virJSONValueObjectGet(object, "windows");
 
     g_ptr_array_add(pci->devices, dev);
 
@@ -131,6 +132,8 @@ virshPCIReadDevice(virshPCI *pci,
 
     if (asked)
         ignore_value(virJSONValueObjectForeachKeyValue(asked, virshPCIReadHint, &hints));
+    if (windows)
+        ignore_value(virJSONValueObjectForeachKeyValue(windows, virshPCIReadHint, &hints));
     if (virshPCIGetFlag(object, "switchedOff"))
         virBufferAddLit(&hints, "hotplug=off ");
     virBufferTrim(&hints, " ");
@@ -145,8 +148,6 @@ virshPCIReadController(virshPCI *pci,
 {
     virshPCIDevice *dev = virshPCIReadDevice(pci, object);
     virJSONValue *slots = virJSONValueObjectGetArray(object, "freeSlots");
-    g_autofree char *pciName = NULL;
-    g_autofree char *pcieName = NULL;
     virshPCIBus *bus = g_new0(virshPCIBus, 1);
     size_t i;
 
@@ -170,9 +171,8 @@ virshPCIReadController(virshPCI *pci,
             bus->freeSlots |= 1U << slot;
     }
 
-    pciName = g_strdup_printf("pci.%u", bus->idx);
-    pcieName = g_strdup_printf("pcie.%u", bus->idx);
-    if (STREQ_NULLABLE(dev->alias, pciName) || STREQ_NULLABLE(dev->alias, pcieName))
+    /* users' own begin with "ua-" */
+    if (dev->alias && (STRPREFIX(dev->alias, "pci.") || STRPREFIX(dev->alias, "pcie.")))
         dev->alias = NULL;
 
     if (bus->idx < VIRSH_PCI_BUSES && !pci->buses[bus->idx])

@@ -141,6 +141,33 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
 }
 
 
+/* Can a controller of @model be added that has a slot as @req asks for? */
+static bool
+virDomainPCIGrowthOffers(const virDomainPCIGrowthRules *rules,
+                         const virDomainPCISlotRequest *req,
+                         virDomainControllerModelPCI model)
+{
+    return virDomainPCIModelOffers(model, req->flags) &&
+        ((!req->carrier && !virDomainPCIWindowsAny(&req->windows)) ||
+         rules->windows & (1 << model));
+}
+
+
+/* The windows of a controller of @model that is added for @req: its slots share
+ * them, and other slots like the one of @req are wanted after it. */
+static void
+virDomainPCIGrowthWindows(const virDomainPCISlotRequest *req,
+                          virDomainControllerModelPCI model,
+                          virDomainPCIWindows *windows)
+{
+    virDomainPCIAddressBus bus = { 0 };
+
+    *windows = req->windows;
+    if (virDomainPCIAddressBusSetModel(&bus, model, true) == 0)
+        virDomainPCIWindowsMultiply(windows, MIN(req->nslots, bus.maxSlot - bus.minSlot + 1));
+}
+
+
 /* The model of the controller that is to have the slot: the @i-th in the order
  * of preference, or the one that the user asks for. */
 static virDomainControllerModelPCI
@@ -179,10 +206,11 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
              (model = virDomainPCIGrowthCandidate(&addrs->plan->rules, req, i)) !=
              VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
              i++) {
-            if (virDomainPCIModelOffers(model, req->flags) &&
+            if (virDomainPCIGrowthOffers(&addrs->plan->rules, req, model) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
                                             attempt, chain)) {
                 chain->nlinks = chain->nmodels;
+                virDomainPCIGrowthWindows(req, model, &chain->windows);
                 return true;
             }
         }
@@ -317,6 +345,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
         return false;
 
     chain->nmodels = chain->nlinks = 0;
+    chain->windows = (virDomainPCIWindows) { 0 };
 
     if (!virDomainPCIGrowthIsAccepted(addrs, filler)) {
         if (need == 1)
@@ -398,6 +427,11 @@ virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
 {
     if (virDomainPCIAddressSetGrow(addrs, chain) < 0)
         return -1;
+
+    if (virDomainPCIWindowsAny(&chain->windows)) {
+        virDomainPCITopologySetWindows(addrs, addrs->nbuses - chain->nmodels + chain->nlinks - 1,
+                                       &chain->windows);
+    }
 
     return virDomainPCIGrowthReserveChain(addrs, chain, collecting ? 1 : 0);
 }

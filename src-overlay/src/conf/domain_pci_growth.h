@@ -22,6 +22,10 @@ typedef struct {
      * port in between, or VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT. Used where
      * an address that the user wrote leaves no bus number for a port. */
     virDomainControllerModelPCI rootBridge;
+
+    /* models that can be given windows which the firmware heeds: a mask of
+     * 1 << virDomainControllerModelPCI */
+    unsigned int windows;
 } virDomainPCIGrowthRules;
 
 /* Controllers to be added, from the root towards the device */
@@ -31,6 +35,7 @@ struct _virDomainPCIChain {
     /* The first @nlinks of them hang one below the other; the others only
      * fill the buses up to an address that the user wrote. */
     size_t nlinks;
+    virDomainPCIWindows windows; /* of the last link, which has the slot */
 };
 
 void

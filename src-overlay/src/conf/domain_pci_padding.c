@@ -306,6 +306,7 @@ virDomainPCIPaddingReach(virDomainPCIAddressSet *addrs,
         chain.models[0] = model;
         chain.nmodels = 1;
         chain.nlinks = 0;
+        chain.windows = (virDomainPCIWindows) { 0 };
         if (virDomainPCIGrowthAdd(addrs, &chain, true) < 0)
             return -1;
     }

@@ -154,6 +154,7 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
                          const virDomainPCISlotRequest *req,
                          virPCIDeviceAddress *addr)
 {
+    virDomainPCISlotRequest request = *req;
     int rc;
 
     if (addrs->nbuses == 0) {
@@ -161,7 +162,10 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
         return -1;
     }
 
-    if ((rc = virDomainPCIGrowthFindSlot(addrs, req, addr)) == 0)
+    if (addrs->plan && addrs->plan->thrifty)
+        request.thrifty = true;
+
+    if ((rc = virDomainPCIGrowthFindSlot(addrs, &request, addr)) == 0)
         virDomainPCISlotRequestRefuse(req, addrs->plan ? addrs->plan->def : NULL, addrs);
 
     return rc > 0 ? 0 : -1;
@@ -314,7 +318,7 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
 /**
  * virDomainPCIPlanReserveFree:
  * @addrs: address set, on a dry run
- * @flags: type of the slot to keep, and whether it has to be hotpluggable
+ * @req: what the slot has to be, see virDomainPCISlotRequestInitFree()
  *
  * Makes sure that there is one slot more than the devices need.
  *
@@ -323,19 +327,16 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
  */
 int
 virDomainPCIPlanReserveFree(virDomainPCIAddressSet *addrs,
-                            virDomainPCIConnectFlags flags)
+                            const virDomainPCISlotRequest *req)
 {
     virDomainDeviceInfo info = { 0 };
     virPCIDeviceAddress addr = { 0 };
-    virDomainPCISlotRequest req;
     int rc;
 
-    virDomainPCISlotRequestInitFree(&req, flags);
-
-    if ((rc = virDomainPCIGrowthFindSlot(addrs, &req, &addr)) <= 0)
+    if ((rc = virDomainPCIGrowthFindSlot(addrs, req, &addr)) <= 0)
         return rc;
 
-    return virDomainPCIAddressReserveRequest(addrs, &req, &info) < 0 ? -1 : 1;
+    return virDomainPCIAddressReserveRequest(addrs, req, &info) < 0 ? -1 : 1;
 }
 
 
@@ -376,8 +377,11 @@ int
 virDomainPCIPlanReserveDisplaced(virDomainPCIAddressSet *addrs)
 {
     size_t bridgeSlots = virDomainPCIPlanCountBridgeSlots(addrs);
+    virDomainPCISlotRequest req;
     size_t parent;
     size_t i;
+
+    virDomainPCISlotRequestInitFree(&req, VIR_PCI_CONNECT_TYPE_PCI_DEVICE);
 
     /* there may be more and more buses */
     for (i = 0; i < addrs->nbuses; i++) {
@@ -390,7 +394,7 @@ virDomainPCIPlanReserveDisplaced(virDomainPCIAddressSet *addrs)
 
         if (bridgeSlots > 0)
             bridgeSlots--;
-        else if (virDomainPCIPlanReserveFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0)
+        else if (virDomainPCIPlanReserveFree(addrs, &req) < 0)
             return -1;
     }
 

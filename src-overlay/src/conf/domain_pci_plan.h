@@ -35,6 +35,8 @@ typedef struct {
 struct _virDomainPCIPlan {
     virDomainPCIGrowthRules rules;
     virDomainPCIPadding padding;
+    bool thrifty;           /* slots with windows are promised: nothing else
+                             * is to take them */
     virDomainDef *def;      /* whose devices are placed */
 
     virDomainPCIWritten *written;
@@ -86,8 +88,8 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
 
 int
 virDomainPCIPlanReserveFree(virDomainPCIAddressSet *addrs,
-                            virDomainPCIConnectFlags flags)
-    ATTRIBUTE_NONNULL(1);
+                            const virDomainPCISlotRequest *req)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
 int
 virDomainPCIPlanReserveDisplaced(virDomainPCIAddressSet *addrs)

@@ -88,6 +88,7 @@ virDomainPCIReportFree(virDomainPCIReport *report)
     g_free(report->machine);
     g_ptr_array_unref(report->items);
     g_ptr_array_unref(report->preferences);
+    g_free(report->promises);
     g_free(report);
 }
 
@@ -162,6 +163,8 @@ virDomainPCIReportReadController(virDomainPCIReportItem *item,
     item->switchedOff = STREQ_NULLABLE(hotplug, "off");
     item->busNr = virDomainPCIReportText(node, "target@busNr");
     item->targetIndex = virDomainPCIReportText(node, "target@index");
+    if (target && virDomainPCIWindowsParseXML(target, &item->windows) < 0)
+        return -1;
     if ((numa = virDomainPCIReportChild(target, "node")))
         item->node = virXMLNodeContentString(numa);
 
@@ -259,6 +262,7 @@ virDomainPCIReportReadPreferences(virDomainPCIReport *report,
     for (node = node ? node->children : NULL; node; node = node->next) {
         g_autofree char *name = NULL;
         g_autofree char *value = NULL;
+        unsigned int number;
         size_t i;
 
         if (node->type != XML_ELEMENT_NODE ||
@@ -269,8 +273,10 @@ virDomainPCIReportReadPreferences(virDomainPCIReport *report,
 
         for (i = 0; i < VIR_DOMAIN_PCI_CLASS_LAST; i++) {
             if (STREQ(name, slots[i]) &&
-                virStrToLong_uip(value, NULL, 10, &report->asked[i]) == 0)
+                virStrToLong_uip(value, NULL, 10, &number) == 0) {
+                report->asked[i] += number;
                 report->asks[i] = true;
+            }
         }
 
         g_ptr_array_add(report->preferences, g_steal_pointer(&name));

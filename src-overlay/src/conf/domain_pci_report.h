@@ -44,6 +44,7 @@ typedef struct {
     bool isRoot;
     bool switchedOff;   /* <target hotplug='off'/> */
     virDomainPCIAddressBus bus; /* what its model offers; no flags: unknown */
+    virDomainPCIWindows windows;
     char *busNr;
     char *node;
     char *targetIndex;
@@ -58,6 +59,14 @@ typedef struct {
     int guestNode;      /* NUMA node of its bus, -1: none */
 } virDomainPCIReportItem;
 
+/* Free slots that are promised */
+typedef struct {
+    virDomainPCIClass kind;
+    unsigned int asked;
+    unsigned int free;  /* at most @asked */
+    virDomainPCIWindows windows;
+} virDomainPCIReportPromise;
+
 typedef struct {
     char *name;
     char *arch;
@@ -68,6 +77,8 @@ typedef struct {
     bool known;     /* the hypervisor driver has filled in what it knows */
     bool planned;   /* it had to give devices their places first */
     size_t freeSlots[VIR_DOMAIN_PCI_CLASS_LAST];
+    virDomainPCIReportPromise *promises;
+    size_t npromises;
     bool asks[VIR_DOMAIN_PCI_CLASS_LAST];
     unsigned int asked[VIR_DOMAIN_PCI_CLASS_LAST];
 } virDomainPCIReport;

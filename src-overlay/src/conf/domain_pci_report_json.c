@@ -162,12 +162,33 @@ virDomainPCIReportFormatFreeSlots(uint32_t slots)
 }
 
 
+/* In KiB. NULL if there are none. */
+static virJSONValue *
+virDomainPCIReportFormatWindows(const virDomainPCIWindows *windows)
+{
+    virJSONValue *object = NULL;
+    size_t i;
+
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
+        if (!windows->given[i])
+            continue;
+        if (!object)
+            object = virJSONValueNewObject();
+        virJSONValueObjectAppendNumberUlong(object, virDomainPCIWindowTypeToString(i),
+                                            windows->kib[i]);
+    }
+
+    return object;
+}
+
+
 static virJSONValue *
 virDomainPCIReportFormatController(const virDomainPCIReport *report,
                                    const virDomainPCIReportOrder *order,
                                    const virDomainPCIReportItem *item)
 {
     virJSONValue *object = virJSONValueNewObject();
+    g_autoptr(virJSONValue) windows = virDomainPCIReportFormatWindows(&item->windows);
 
     virJSONValueObjectAppendNumberUint(object, "index", item->idx);
     virJSONValueObjectAppendString(object, "model", item->model);
@@ -179,6 +200,8 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
     if (item->guestNode >= 0)
         virJSONValueObjectAppendNumberUint(object, "guestNode", item->guestNode);
     virDomainPCIReportFormatString(object, "targetIndex", item->targetIndex);
+    if (windows)
+        virJSONValueObjectAppend(object, "windows", &windows);
     if (item->switchedOff)
         virJSONValueObjectAppendBoolean(object, "switchedOff", true);
     virJSONValueObjectAppendString(object, "class", virDomainPCIReportClass(item));
@@ -199,6 +222,37 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
 }
 
 
+/* The promises of slots of one class, each with what is missing. Returns how
+ * many slots are missing in all. */
+static unsigned int
+virDomainPCIReportFormatPromises(const virDomainPCIReport *report,
+                                 virDomainPCIClass kind,
+                                 virJSONValue *array)
+{
+    unsigned int missing = 0;
+    size_t i;
+
+    for (i = 0; i < report->npromises; i++) {
+        const virDomainPCIReportPromise *promise = &report->promises[i];
+        g_autoptr(virJSONValue) object = NULL;
+        g_autoptr(virJSONValue) windows = NULL;
+
+        if (promise->kind != kind)
+            continue;
+
+        object = virJSONValueNewObject();
+        virJSONValueObjectAppendNumberUint(object, "asked", promise->asked);
+        virJSONValueObjectAppendNumberUint(object, "missing", promise->asked - promise->free);
+        if ((windows = virDomainPCIReportFormatWindows(&promise->windows)))
+            virJSONValueObjectAppend(object, "windows", &windows);
+        virJSONValueArrayAppend(array, &object);
+        missing += promise->asked - promise->free;
+    }
+
+    return missing;
+}
+
+
 static virJSONValue *
 virDomainPCIReportFormatFree(const virDomainPCIReport *report)
 {
@@ -207,16 +261,17 @@ virDomainPCIReportFormatFree(const virDomainPCIReport *report)
 
     for (i = 0; i < VIR_DOMAIN_PCI_CLASS_LAST; i++) {
         g_autoptr(virJSONValue) kind = virJSONValueNewObject();
-        size_t slots = report->freeSlots[i];
-        size_t missing = report->asks[i] && report->asked[i] > slots ?
-            report->asked[i] - slots : 0;
+        g_autoptr(virJSONValue) promises = virJSONValueNewArray();
+        unsigned int missing = virDomainPCIReportFormatPromises(report, i, promises);
 
         if (report->known)
-            virJSONValueObjectAppendNumberUint(kind, "slots", slots);
+            virJSONValueObjectAppendNumberUint(kind, "slots", report->freeSlots[i]);
         if (report->asks[i])
             virJSONValueObjectAppendNumberUint(kind, "asked", report->asked[i]);
         if (report->known)
             virJSONValueObjectAppendNumberUint(kind, "missing", missing);
+        if (virJSONValueArraySize(promises) > 0)
+            virJSONValueObjectAppend(kind, "promises", &promises);
         virJSONValueObjectAppend(object, virDomainPCIClassTypeToString(i), &kind);
     }
 

@@ -78,6 +78,8 @@ virDomainPCISlotRequestInitFree(virDomainPCISlotRequest *req,
         .model = -1,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .nslots = 1,
+        .thrifty = true,
     };
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "domain_pci_model.h"
+#include "domain_pci_windows.h"
 
 /* Says that a slot is wanted for an endpoint, not for a PCI controller */
 #define VIR_DOMAIN_PCI_ENDPOINT (-1)
@@ -22,6 +23,15 @@ struct _virDomainPCISlotRequest {
     int function;            /* -1: any */
     int controller;          /* index of the PCI controller that wants the slot,
                               * or VIR_DOMAIN_PCI_ENDPOINT */
+    virDomainPCIWindows windows; /* that the device needs */
+    size_t nslots;           /* so many slots like this one are wanted, so that
+                              * a bridge added for it has room for all */
+    bool carrier;            /* what is added for it must be able to have
+                              * windows, though none are counted */
+    bool thrifty;            /* not the lowest slot is wanted, but the one with
+                              * the smallest windows that suit */
+    bool io;                 /* likewise, of a device with I/O BARs, which has to
+                              * work although it was not there at boot */
     const virDomainDeviceInfo *info; /* of the device, to name it; may be NULL */
 };
 

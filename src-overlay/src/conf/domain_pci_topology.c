@@ -9,47 +9,8 @@
 
 #include <config.h>
 
-#include "domain_pci_topology.h"
+#include "domain_pci_topologypriv.h"
 #include "viralloc.h"
-
-/* One bit per slot; a slot mask has to hold them all */
-G_STATIC_ASSERT(VIR_PCI_ADDRESS_SLOT_LAST == 31);
-
-/* So does the mask of a slot's functions */
-G_STATIC_ASSERT(VIR_PCI_ADDRESS_FUNCTION_LAST == 7);
-
-/* The connect types are one bit each, from ..._PCI_DEVICE to ..._PCIE_TO_PCI_BRIDGE */
-#define TYPE_FIRST 4
-#define TYPE_LAST 13
-G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPE_PCI_DEVICE == 1 << TYPE_FIRST);
-G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE == 1 << TYPE_LAST);
-G_STATIC_ASSERT(VIR_PCI_CONNECT_TYPES_MASK ==
-                ((1 << (TYPE_LAST + 1)) - (1 << TYPE_FIRST)));
-
-#define ALL_FUNCTIONS 0xff
-
-typedef struct {
-    size_t parent;      /* the bus on which this bus' controller sits */
-    bool connected;     /* @parent is known */
-    uint32_t empty;     /* slots with no function in use */
-    uint32_t shared;    /* slots of aggregating devices with a function left */
-    uint32_t movable;   /* slots held only by devices that may still move */
-    bool room;          /* there are empty or shared slots */
-} virDomainPCITopologyBus;
-
-struct _virDomainPCITopology {
-    virDomainPCITopologyBus *buses;
-    size_t nbuses;
-
-    /* slots that are kept for addresses that the user wrote, by bus; the bus
-     * itself may not be there yet */
-    uint32_t expected[VIR_DOMAIN_PCI_BUSES_MAX];
-
-    /* for each connect type the buses that offer it and have room for it, and
-     * the number of controllers that need it and have no place yet */
-    virBitmap *room[TYPE_LAST + 1];
-    size_t owed[TYPE_LAST + 1];
-};
 
 
 /**
@@ -71,8 +32,13 @@ virDomainPCITopologyFree(virDomainPCITopology *topology)
 }
 
 
-/* the slots that exist on @bus, as a mask */
-static uint32_t
+/**
+ * virDomainPCITopologySlots:
+ * @bus: a bus
+ *
+ * Returns: the slots that it has, as a mask
+ */
+uint32_t
 virDomainPCITopologySlots(const virDomainPCIAddressBus *bus)
 {
     return (UINT32_MAX >> (VIR_PCI_ADDRESS_SLOT_LAST - bus->maxSlot)) &
@@ -163,10 +129,17 @@ virDomainPCITopologyAddBus(virDomainPCITopology *topology,
 }
 
 
-/* The index is made when it is first needed, because the hypervisor driver
+/**
+ * virDomainPCITopologyGet:
+ * @addrs: address set
+ *
+ * The index is made when it is first needed, because the hypervisor driver
  * sets the models of the buses one by one, and it follows when
- * virDomainPCIAddressSetGrow() appends buses. */
-static virDomainPCITopology *
+ * virDomainPCIAddressSetGrow() appends buses.
+ *
+ * Returns: the index over @addrs, to which it belongs
+ */
+virDomainPCITopology *
 virDomainPCITopologyGet(virDomainPCIAddressSet *addrs)
 {
     virDomainPCITopology *topology = addrs->topology;
@@ -301,7 +274,8 @@ virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
  * @addrs: address set that has a bus for each PCI controller of @def
  * @def: domain definition
  *
- * Connects all buses whose controllers have an address in @def already.
+ * Connects all buses whose controllers have an address in @def already, and
+ * learns the windows of all.
  */
 void
 virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
@@ -311,11 +285,51 @@ virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
 
     for (i = 0; i < def->ncontrollers; i++) {
         virDomainControllerDef *cont = def->controllers[i];
+        virDomainPCIWindows windows;
 
-        if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
-            virDeviceInfoPCIAddressIsPresent(&cont->info))
+        if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+            continue;
+
+        virDomainPCIWindowsGet(&cont->opts.pciopts, &windows);
+        virDomainPCITopologySetWindows(addrs, cont->idx, &windows);
+
+        if (virDeviceInfoPCIAddressIsPresent(&cont->info))
             virDomainPCITopologyConnect(addrs, cont->idx, cont->info.addr.pci.bus);
     }
+}
+
+
+/**
+ * virDomainPCITopologySetWindows:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ * @windows: windows of that controller
+ */
+void
+virDomainPCITopologySetWindows(virDomainPCIAddressSet *addrs,
+                               size_t bus,
+                               const virDomainPCIWindows *windows)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+
+    topology->buses[bus].windows = *windows;
+    if (virDomainPCIWindowsAny(windows))
+        topology->windows = true;
+}
+
+
+/**
+ * virDomainPCITopologyGetWindows:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ *
+ * Returns: the windows of that controller; they belong to @addrs
+ */
+const virDomainPCIWindows *
+virDomainPCITopologyGetWindows(virDomainPCIAddressSet *addrs,
+                               size_t bus)
+{
+    return &virDomainPCITopologyGet(addrs)->buses[bus].windows;
 }
 
 
@@ -397,9 +411,17 @@ virDomainPCITopologyReachable(virDomainPCIAddressSet *addrs,
 }
 
 
-/* As virDomainPCITopologyReachesRoot(); keeps what it has found out about all
- * buses in @reached for the next question about the same @without. */
-static bool
+/**
+ * virDomainPCITopologyReaches:
+ * @addrs: address set
+ * @bus: a bus
+ * @without: as for virDomainPCITopologyReachesRoot()
+ * @reached: NULL at first; keeps what was found out about all buses for the
+ *           next question about the same @without; to be freed by the caller
+ *
+ * Returns: as virDomainPCITopologyReachesRoot()
+ */
+bool
 virDomainPCITopologyReaches(virDomainPCIAddressSet *addrs,
                             size_t bus,
                             int without,
@@ -453,233 +475,6 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
     g_autoptr(virBitmap) reached = NULL;
 
     return virDomainPCITopologyReaches(addrs, bus, without, &reached);
-}
-
-
-static bool
-virDomainPCITopologyBusIsEmpty(const virDomainPCITopologyBus *topo,
-                               const virDomainPCIAddressBus *bus)
-{
-    return topo->empty == virDomainPCITopologySlots(bus);
-}
-
-
-/* Finds the lowest slot on bus @idx for @req. Functions of a slot are shared
- * only between devices that aggregate. */
-static bool
-virDomainPCITopologyFindSlotOnBus(virDomainPCIAddressSet *addrs,
-                                  size_t idx,
-                                  const virDomainPCISlotRequest *req,
-                                  virPCIDeviceAddress *addr)
-{
-    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[idx];
-    virDomainPCIAddressBus *bus = &addrs->buses[idx];
-    uint32_t slots = topo->empty;
-
-    if (req->flags & VIR_PCI_CONNECT_AGGREGATE_SLOT)
-        slots |= topo->shared;
-
-    for (; slots; slots &= slots - 1) {
-        unsigned int slot = __builtin_ctz(slots);
-        uint8_t functions = bus->slot[slot].functions;
-        unsigned int function = req->function == -1 ? 0 : req->function;
-
-        if (functions & (1 << function)) {
-            if (req->function != -1)
-                continue;
-            function = __builtin_ctz(~functions);
-        }
-
-        addr->bus = idx;
-        addr->slot = slot;
-        addr->function = function;
-        return true;
-    }
-
-    return false;
-}
-
-
-typedef enum {
-    ISOLATION_SAME,     /* buses of the isolation group itself */
-    ISOLATION_ADOPT,    /* empty buses that can join the group */
-    ISOLATION_LAST,
-    ISOLATION_ANY = ISOLATION_LAST /* both */
-} virDomainPCITopologyIsolation;
-
-
-static bool
-virDomainPCITopologyIsolationFits(const virDomainPCITopologyBus *topo,
-                                  const virDomainPCIAddressBus *bus,
-                                  unsigned int isolationGroup,
-                                  virDomainPCITopologyIsolation how)
-{
-    bool same = bus->isolationGroup == isolationGroup;
-    bool adopts = !bus->isolationGroupLocked && virDomainPCITopologyBusIsEmpty(topo, bus);
-
-    if (how == ISOLATION_ANY)
-        return same || adopts;
-
-    return how == ISOLATION_SAME ? same : adopts;
-}
-
-
-/* The next bus from @from on that has room for one of the types in @flags */
-static ssize_t
-virDomainPCITopologyNextBus(const virDomainPCITopology *topology,
-                            virDomainPCIConnectFlags flags,
-                            ssize_t from)
-{
-    ssize_t next = -1;
-    size_t type;
-
-    for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
-        ssize_t bus;
-
-        if (!(flags & (1 << type)) ||
-            (bus = virBitmapNextSetBit(topology->room[type], from)) < 0)
-            continue;
-
-        if (next < 0 || bus < next)
-            next = bus;
-    }
-
-    return next;
-}
-
-
-/* As virDomainPCITopologyFindSlot(), for the types of slots in @flags only */
-static bool
-virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
-                                   const virDomainPCISlotRequest *req,
-                                   virDomainPCIConnectFlags flags,
-                                   virPCIDeviceAddress *addr)
-{
-    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    virDomainPCIConnectFlags types = virDomainPCIConnectTypes(flags);
-    virDomainPCITopologyIsolation how;
-    ssize_t b;
-
-    for (how = ISOLATION_SAME; how < ISOLATION_LAST; how++) {
-        for (b = virDomainPCITopologyNextBus(topology, types, -1);
-             b >= 0;
-             b = virDomainPCITopologyNextBus(topology, types, b)) {
-            virDomainPCIAddressBus *bus = &addrs->buses[b];
-
-            if ((req->model >= 0 && (int)bus->model != req->model) ||
-                !virDomainPCIBusSuits(bus->flags, b, flags, false) ||
-                !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
-                                                   req->isolationGroup, how))
-                continue;
-
-            if (req->controller != VIR_DOMAIN_PCI_ENDPOINT &&
-                !virDomainPCITopologyReachesRoot(addrs, b, req->controller))
-                continue;
-
-            if (virDomainPCITopologyFindSlotOnBus(addrs, b, req, addr))
-                return true;
-        }
-    }
-
-    return false;
-}
-
-
-/**
- * virDomainPCITopologyFindSlot:
- * @addrs: address set
- * @req: what the slot is for
- * @addr: filled with the address found
- *
- * Finds the lowest free address that satisfies @req, one of a type that suits
- * best if there is one. Buses of the isolation group of the device come first,
- * then empty buses that may join it. A PCI controller is only offered buses
- * that reach the root without it.
- *
- * Returns: true if an address was found; no error is reported otherwise
- */
-bool
-virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
-                             const virDomainPCISlotRequest *req,
-                             virPCIDeviceAddress *addr)
-{
-    return virDomainPCITopologyFindSlotOfType(addrs, req, req->flags, addr) ||
-        (req->fallback &&
-         virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr));
-}
-
-
-/* How many devices of a kind that @aggregate can still go into @slots? */
-static size_t
-virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
-                           uint32_t slots,
-                           bool aggregate)
-{
-    size_t places = 0;
-
-    if (!aggregate)
-        return __builtin_popcount(slots);
-
-    for (; slots; slots &= slots - 1) {
-        places += __builtin_popcount(ALL_FUNCTIONS &
-                                     ~bus->slot[__builtin_ctz(slots)].functions);
-    }
-
-    return places;
-}
-
-
-/**
- * virDomainPCITopologyCanHold:
- * @addrs: address set
- * @plug: connect type of a PCI controller that might be added
- * @without: index of a PCI controller that must not be on the way to the root
- *           (because this is about adding a parent for it), or
- *           VIR_DOMAIN_PCI_ENDPOINT
- * @displace: count slots whose devices may still move
- *
- * Is there a place left for one more such controller, after all those of its
- * type that have none yet got theirs?
- *
- * Returns: true if there is
- */
-bool
-virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
-                            virDomainPCIConnectFlags plug,
-                            int without,
-                            bool displace)
-{
-    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
-    g_autoptr(virBitmap) reached = NULL;
-    bool aggregate = plug & VIR_PCI_CONNECT_AGGREGATE_SLOT;
-    size_t type = __builtin_ctz(plug & VIR_PCI_CONNECT_TYPES_MASK);
-    size_t owed = topology->owed[type];
-    size_t places = 0;
-    size_t i;
-
-    /* the one that is to get a parent is not in the way of its parent */
-    if (without != VIR_DOMAIN_PCI_ENDPOINT &&
-        !topology->buses[without].connected &&
-        virDomainPCIControllerModelToConnectType(addrs->buses[without].model) & (1 << type))
-        owed--;
-
-    for (i = 0; i < addrs->nbuses && places <= owed; i++) {
-        virDomainPCIAddressBus *bus = &addrs->buses[i];
-        virDomainPCITopologyBus *topo = &topology->buses[i];
-        uint32_t slots = topo->empty |
-            (aggregate ? topo->shared : 0) |
-            (displace ? topo->movable : 0);
-        /* the place found before would do for the controller of this bus */
-        bool follows = places > 0 && without == VIR_DOMAIN_PCI_ENDPOINT && !topo->connected &&
-            virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);
-
-        if (slots && bus->flags & (1 << type) &&
-            virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
-            (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
-            places += virDomainPCITopologyPlaces(bus, slots, aggregate);
-    }
-
-    return places > owed;
 }
 
 

@@ -34,6 +34,17 @@ virDomainPCITopologyExpect(virDomainPCIAddressSet *addrs,
                            const virPCIDeviceAddress *addr)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+void
+virDomainPCITopologySetWindows(virDomainPCIAddressSet *addrs,
+                               size_t bus,
+                               const virDomainPCIWindows *windows)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+
+const virDomainPCIWindows *
+virDomainPCITopologyGetWindows(virDomainPCIAddressSet *addrs,
+                               size_t bus)
+    ATTRIBUTE_NONNULL(1);
+
 bool
 virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
                                 const virPCIDeviceAddress *addr)

@@ -33,6 +33,27 @@ VIR_ENUM_IMPL(virDomainPreference,
 );
 
 
+/* Is @which a number of slots, which may be given several times? */
+static bool
+virDomainPreferenceIsSlots(virDomainPreference which)
+{
+    return which == VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS ||
+        which == VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS;
+}
+
+
+static void
+virDomainPreferenceItemClear(virDomainPreferenceItem *item)
+{
+    size_t i;
+
+    g_free(item->name);
+    g_free(item->value);
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
+        g_free(item->windows[i]);
+}
+
+
 /**
  * virDomainPreferencesFree:
  * @prefs: preferences to free, or NULL
@@ -45,12 +66,49 @@ virDomainPreferencesFree(virDomainPreferences *prefs)
     if (!prefs)
         return;
 
-    for (i = 0; i < prefs->nitems; i++) {
-        g_free(prefs->items[i].name);
-        g_free(prefs->items[i].value);
-    }
+    for (i = 0; i < prefs->nitems; i++)
+        virDomainPreferenceItemClear(&prefs->items[i]);
     g_free(prefs->items);
+    g_free(prefs->slots);
     g_free(prefs);
+}
+
+
+/* Remembers a number of slots. Returns -1 if that is no number. */
+static int
+virDomainPreferencesApplySlots(virDomainPreferences *prefs,
+                               virDomainPreference which,
+                               const char *value,
+                               const virDomainPCIWindows *windows)
+{
+    virDomainPreferenceSlots slots = { .which = which, .windows = *windows };
+
+    if (virStrToLong_uip(value, NULL, 10, &slots.number) < 0)
+        return -1;
+
+    VIR_APPEND_ELEMENT(prefs->slots, prefs->nslots, slots);
+    return 0;
+}
+
+
+/* Slots with other windows are another promise */
+static bool
+virDomainPreferencesIsRepeated(const virDomainPreferences *prefs,
+                               virDomainPreference which,
+                               const virDomainPCIWindows *windows)
+{
+    size_t i;
+
+    if (!virDomainPreferenceIsSlots(which))
+        return prefs->given[which];
+
+    for (i = 0; i < prefs->nslots; i++) {
+        if (prefs->slots[i].which == which &&
+            virDomainPCIWindowsEqual(&prefs->slots[i].windows, windows))
+            return true;
+    }
+
+    return false;
 }
 
 
@@ -58,7 +116,8 @@ virDomainPreferencesFree(virDomainPreferences *prefs)
 static int
 virDomainPreferencesApply(virDomainPreferences *prefs,
                           const char *name,
-                          const char *value)
+                          const char *value,
+                          const virDomainPCIWindows *windows)
 {
     int which = virDomainPreferenceTypeFromString(name);
     int num = -1;
@@ -69,19 +128,23 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
         return -1;
     }
 
-    if (prefs->given[which]) {
+    if (virDomainPreferencesIsRepeated(prefs, which, windows)) {
         virReportError(VIR_ERR_XML_ERROR,
                        _("preference '%1$s' is given more than once"), name);
         return -1;
     }
 
+    if (virDomainPCIWindowsAny(windows) && !virDomainPreferenceIsSlots(which)) {
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("'memReserve', 'pref64Reserve' and 'ioReserve' are not supported for preference '%1$s'"),
+                       name);
+        return -1;
+    }
+
     switch ((virDomainPreference)which) {
     case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
-        num = virStrToLong_uip(value, NULL, 10, &prefs->pcieHotplugSlots);
-        break;
-
     case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
-        num = virStrToLong_uip(value, NULL, 10, &prefs->pciHotplugSlots);
+        num = virDomainPreferencesApplySlots(prefs, which, value, windows);
         break;
 
     case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:
@@ -122,7 +185,9 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
 {
     g_autofree char *name = virXMLPropString(node, "name");
     g_autofree char *value = virXMLPropString(node, "value");
+    virDomainPCIWindows windows;
     virDomainPreferenceItem item;
+    size_t i;
 
     if (!name || !value) {
         if (!strict)
@@ -134,7 +199,8 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
         return -1;
     }
 
-    if (virDomainPreferencesApply(prefs, name, value) < 0) {
+    if (virDomainPCIWindowsParseXML(node, &windows) < 0 ||
+        virDomainPreferencesApply(prefs, name, value, &windows) < 0) {
         if (strict)
             return -1;
 
@@ -144,6 +210,8 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
 
     item.name = g_steal_pointer(&name);
     item.value = g_steal_pointer(&value);
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
+        item.windows[i] = virXMLPropString(node, virDomainPCIWindowTypeToString(i));
     VIR_APPEND_ELEMENT(prefs->items, prefs->nitems, item);
     return 0;
 }
@@ -210,6 +278,7 @@ virDomainPreferencesFormat(virBuffer *buf,
 {
     g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
     size_t i;
+    size_t j;
 
     if (!prefs)
         return;
@@ -219,6 +288,12 @@ virDomainPreferencesFormat(virBuffer *buf,
 
         virBufferEscapeString(&attrBuf, " name='%s'", prefs->items[i].name);
         virBufferEscapeString(&attrBuf, " value='%s'", prefs->items[i].value);
+        for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++) {
+            if (prefs->items[i].windows[j]) {
+                virBufferAsprintf(&attrBuf, " %s=", virDomainPCIWindowTypeToString(j));
+                virBufferEscapeString(&attrBuf, "'%s'", prefs->items[i].windows[j]);
+            }
+        }
         virXMLFormatElement(&childBuf, "preference", &attrBuf, NULL);
     }
 
@@ -277,22 +352,26 @@ virDomainPreferencesGiven(const virDomainPreferences *prefs,
 }
 
 
-/**
- * virDomainPreferencesSlots:
- * @prefs: preferences, or NULL
- * @which: one of those that are a number of slots
- *
- * Returns: the number asked for, 0 if none is
- */
-unsigned int
-virDomainPreferencesSlots(const virDomainPreferences *prefs,
-                          virDomainPreference which)
+static void
+virDomainPreferencesCapsFormatWindows(virBuffer *buf,
+                                      const bool *windows)
 {
-    if (!virDomainPreferencesGiven(prefs, which))
-        return 0;
+    g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
+    size_t i;
 
-    return which == VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS ?
-        prefs->pcieHotplugSlots : prefs->pciHotplugSlots;
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
+        if (windows[i]) {
+            virBufferAsprintf(&childBuf, "<value>%s</value>\n",
+                              virDomainPCIWindowTypeToString(i));
+        }
+    }
+
+    if (virBufferUse(&childBuf) > 0) {
+        g_auto(virBuffer) attrBuf = VIR_BUFFER_INITIALIZER;
+
+        virBufferAddLit(&attrBuf, " name='window'");
+        virXMLFormatElement(buf, "enum", &attrBuf, &childBuf);
+    }
 }
 
 
@@ -324,6 +403,7 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
         case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
         case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
             virBufferAsprintf(&attrBuf, " max='%u'", caps->slotsMax[i]);
+            virDomainPreferencesCapsFormatWindows(&valueBuf, caps->windows[i]);
             break;
 
         case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:

@@ -8,6 +8,7 @@
 
 #include "internal.h"
 #include "device_conf.h"
+#include "domain_pci_windows.h"
 #include "virbuffer.h"
 #include "virconftypes.h"
 #include "virenum.h"
@@ -28,7 +29,15 @@ VIR_ENUM_DECL(virDomainPreference);
 typedef struct {
     char *name;
     char *value;
+    char *windows[VIR_DOMAIN_PCI_WINDOW_LAST];
 } virDomainPreferenceItem;
+
+/* A number of free slots */
+typedef struct {
+    virDomainPreference which;
+    unsigned int number;
+    virDomainPCIWindows windows; /* that each of them has at least */
+} virDomainPreferenceSlots;
 
 typedef struct _virDomainPreferences virDomainPreferences;
 struct _virDomainPreferences {
@@ -39,8 +48,8 @@ struct _virDomainPreferences {
 
     /* What they say */
     bool given[VIR_DOMAIN_PREFERENCE_LAST];
-    unsigned int pcieHotplugSlots;
-    unsigned int pciHotplugSlots;
+    virDomainPreferenceSlots *slots;
+    size_t nslots;
     virDomainDeviceAddressType defaultAddressType;
     virTristateBool hotpluggable;
 };
@@ -68,15 +77,12 @@ bool
 virDomainPreferencesGiven(const virDomainPreferences *prefs,
                           virDomainPreference which);
 
-unsigned int
-virDomainPreferencesSlots(const virDomainPreferences *prefs,
-                          virDomainPreference which);
-
 /* What a machine type can be asked for, as <domainCapabilities> says it */
 typedef struct _virDomainPreferencesCaps virDomainPreferencesCaps;
 struct _virDomainPreferencesCaps {
     bool supported[VIR_DOMAIN_PREFERENCE_LAST];
     unsigned int slotsMax[VIR_DOMAIN_PREFERENCE_LAST]; /* of a guest without devices */
+    bool windows[VIR_DOMAIN_PREFERENCE_LAST][VIR_DOMAIN_PCI_WINDOW_LAST]; /* of slots */
     bool virtioMMIO;        /* defaultAddressType can be 'virtio-mmio' */
     unsigned int models;    /* models of PCI controllers that may be added: a
                              * mask of 1 << virDomainControllerModelPCI */

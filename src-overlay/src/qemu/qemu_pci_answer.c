@@ -13,10 +13,11 @@
 #include <config.h>
 
 #include "qemu_pci_answer.h"
-#include "qemu_pci_policy.h"
+#include "qemu_pci_preferences.h"
 #include "qemu_domain.h"
 #include "qemu_domain_address.h"
 #include "domain_pci_census.h"
+#include "domain_pci_controllers.h"
 #include "domain_pci_report.h"
 #include "virerror.h"
 #include "virlog.h"
@@ -371,6 +372,43 @@ qemuPCIAnswerFillBuses(virDomainPCIReport *report,
 }
 
 
+/* Says which promises are kept: those that define would find kept */
+static int
+qemuPCIAnswerFillPromises(virDomainPCIReport *report,
+                          virDomainObj *vm)
+{
+    qemuDomainObjPrivate *priv = vm->privateData;
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    qemuPCIPromise promise;
+    size_t i;
+    int rc;
+
+    if (!(addrs = qemuDomainPCIAddressSetCreate(vm->def, priv->qemuCaps,
+                                                virDomainPCIControllersCountBuses(vm->def),
+                                                NULL, false)))
+        return -1;
+
+    qemuPCIPromiseInit(&promise, vm->def->preferences, qemuPCIPolicyGet(vm->def));
+    if ((rc = qemuPCIPromiseReserve(&promise, addrs)) == 0) {
+        report->npromises = promise.nitems;
+        report->promises = g_new0(virDomainPCIReportPromise, promise.nitems);
+    }
+
+    for (i = 0; i < report->npromises; i++) {
+        report->promises[i] = (virDomainPCIReportPromise) {
+            .kind = promise.items[i].kind == QEMU_PCI_SLOTS_EXPRESS ?
+                VIR_DOMAIN_PCI_CLASS_EXPRESS : VIR_DOMAIN_PCI_CLASS_CONVENTIONAL,
+            .asked = promise.items[i].asked,
+            .free = promise.items[i].possible,
+            .windows = promise.items[i].windows,
+        };
+    }
+
+    qemuPCIPromiseClear(&promise);
+    return rc;
+}
+
+
 static int
 qemuPCIAnswerFill(virDomainPCIReport *report,
                   virDomainObj *vm)
@@ -381,7 +419,8 @@ qemuPCIAnswerFill(virDomainPCIReport *report,
 
     qemuPCIAnswerCollectBuses(buses, report, vm->def);
 
-    if (qemuPCIAnswerFillBuses(report, buses, vm->def, priv->pciaddrs) < 0)
+    if (qemuPCIAnswerFillPromises(report, vm) < 0 ||
+        qemuPCIAnswerFillBuses(report, buses, vm->def, priv->pciaddrs) < 0)
         return -1;
 
     for (i = 0; i < report->items->len; i++) {

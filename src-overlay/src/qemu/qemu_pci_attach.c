@@ -23,7 +23,8 @@
 
 /* The request of a device that is attached to a running guest. A conventional
  * device for which there is no slot, and for which the user asked none, may
- * use a PCI Express slot: QEMU takes it there as well. */
+ * use a PCI Express slot: QEMU takes it there as well. Such devices have I/O
+ * BARs (virtio only if it is transitional, which is conventional then). */
 static void
 qemuPCIAttachRequest(virDomainPCISlotRequest *req,
                      const virDomainDeviceInfo *info)
@@ -31,6 +32,8 @@ qemuPCIAttachRequest(virDomainPCISlotRequest *req,
     virDomainPCISlotRequestInit(req, info,
                                 info->pciConnectFlags | VIR_PCI_CONNECT_HOTPLUGGABLE);
 
+    req->thrifty = true;
+    req->io = !(info->pciConnectFlags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE);
     if (info->pciHints.busHint == VIR_DOMAIN_PCI_BUS_HINT_DEFAULT)
         req->fallback = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
 }

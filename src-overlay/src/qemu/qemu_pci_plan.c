@@ -36,6 +36,18 @@ typedef struct {
 } qemuPCIPlanning;
 
 
+/* Keeps one slot free for @type of devices */
+static int
+qemuPCIPlanReserveOneFree(virDomainPCIAddressSet *addrs,
+                          virDomainPCIConnectFlags type)
+{
+    virDomainPCISlotRequest req;
+
+    virDomainPCISlotRequestInitFree(&req, type);
+    return virDomainPCIPlanReserveFree(addrs, &req);
+}
+
+
 /* Keeps free what is to be free besides the slots of the devices. What is
  * added for promised slots is spare: it comes from bus @firstSpare on. */
 static int
@@ -45,17 +57,18 @@ qemuPCIPlanReserveFree(qemuPCIPlanning *planning,
                        size_t *firstSpare)
 {
     /* a promised slot is as good for the next bridge */
-    if (growthSlot && planning->promise.possible[QEMU_PCI_SLOTS_CONVENTIONAL] == 0 &&
-        virDomainPCIPlanReserveFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0)
+    if (growthSlot &&
+        !qemuPCIPromiseIsPossible(&planning->promise, QEMU_PCI_SLOTS_CONVENTIONAL) &&
+        qemuPCIPlanReserveOneFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0)
         return -1;
 
     if (planning->sparePort &&
-        virDomainPCIPlanReserveFree(addrs, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE) < 0)
+        qemuPCIPlanReserveOneFree(addrs, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE) < 0)
         return -1;
 
     /* promised slots are counted anew on each run, so that nothing is gained
      * from looking ahead */
-    if (!qemuPCIPromiseIsGiven(&planning->promise) &&
+    if (planning->promise.nitems == 0 &&
         virDomainPCIPlanReserveDisplaced(addrs) < 0)
         return -1;
 
@@ -85,6 +98,7 @@ qemuPCIPlanAddControllers(qemuPCIPlanning *planning,
                                         i, addrs->buses[i].model)))
             return -1;
 
+        qemuPCIPromiseSetWindows(&planning->promise, addrs, draft, dev.data.controller);
         qemuDomainFillPCIControllerFlags(draft, &dev, planning->qemuCaps, planning->driver);
         virDomainPCIPlanNote(addrs, i, i >= firstSpare);
     }
@@ -179,7 +193,7 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
     }
 
     if (rc > 0)
-        rc = qemuPCIPromiseCheck(&planning->promise);
+        rc = qemuPCIPromiseCheck(&planning->promise, &draft);
 
     plan->def = def;
     if (rc < 0) {
@@ -218,6 +232,7 @@ qemuPCIPlanControllers(virDomainDef *def,
     g_autoptr(virDomainPCIPlan) plan = virDomainPCIPlanNew();
     g_autoptr(virError) error = NULL;
     virDomainPCIPadding padding;
+    int rc;
     qemuPCIPlanning planning = {
         .driver = driver,
         .qemuCaps = qemuCaps,
@@ -233,9 +248,13 @@ qemuPCIPlanControllers(virDomainDef *def,
     qemuPCIPolicyFillRules(planning.policy, qemuCaps, &plan->rules);
 
     for (padding = 0; planning.nbusesGiven > 0 && padding < VIR_DOMAIN_PCI_PADDING_LAST; padding++) {
-        qemuPCIPromiseInit(&planning.promise, newDomain ? def->preferences : NULL);
+        qemuPCIPromiseInit(&planning.promise, newDomain ? def->preferences : NULL,
+                           planning.policy);
+        plan->thrifty = planning.promise.windows;
+        rc = qemuPCIPlanDraft(&planning, plan, def, padding);
+        qemuPCIPromiseClear(&planning.promise);
 
-        if (qemuPCIPlanDraft(&planning, plan, def, padding) == 0) {
+        if (rc == 0) {
             virResetLastError();
             break;
         }

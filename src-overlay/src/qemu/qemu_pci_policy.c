@@ -86,6 +86,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .root = PCI_ROOT,
         CONVENTIONAL_TOPOLOGY,
         .rootHotplugNeedsACPI = true,
+        .windows = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
         .withACPI = { "acpi", "none", "acpi" },
         .withoutACPI = { "none", "none", "shpc" },
@@ -99,6 +100,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
         .expressMax = { 253, 240 },
+        .windows = true,
         .spare = QEMU_PCI_SPARE_PORT,
         .withACPI = { "none", "acpi", "acpi" },
         .withoutACPI = { "none", "none", "none" },
@@ -276,6 +278,13 @@ qemuPCIPolicyFillRules(const qemuPCIPolicy *policy,
     rules->nmodels = 0;
     rules->rootsMax = policy->rootsMax;
     rules->rootBridge = MODEL_NONE;
+    rules->windows = 0;
+
+    if (policy->windows) {
+        rules->windows = 1 << PCI_BRIDGE;
+        if (virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_PCIE_ROOT_PORT))
+            rules->windows |= 1 << ROOT_PORT;
+    }
 
     for (i = 0; policy->models[i] != MODEL_NONE; i++) {
         if (qemuPCIPolicyHasModel(policy->models[i], qemuCaps))

@@ -11,6 +11,8 @@
 
 #include "qemu_pci_preferences.h"
 #include "qemu_domain.h"
+#include "qemu_pci_windows.h"
+#include "viralloc.h"
 #include "virerror.h"
 #include "virlog.h"
 
@@ -67,6 +69,52 @@ qemuPCIPreferencesCheckTransport(const virDomainDef *def,
 }
 
 
+/* Can slots of the class @which be promised with a window of this kind? */
+static bool
+qemuPCIPreferencesHasWindow(const qemuPCIPolicy *policy,
+                            virDomainPreference which,
+                            virDomainPCIWindow window)
+{
+    return policy->windows &&
+        (which == VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS ||
+         window != VIR_DOMAIN_PCI_WINDOW_IO);
+}
+
+
+static int
+qemuPCIPreferencesCheckWindows(const virDomainDef *def,
+                               const qemuPCIPolicy *policy)
+{
+    const virDomainPreferences *prefs = def->preferences;
+    const char *problem;
+    size_t i;
+    size_t j;
+
+    for (i = 0; prefs && i < prefs->nslots; i++) {
+        const virDomainPreferenceSlots *slots = &prefs->slots[i];
+
+        for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++) {
+            if (!slots->windows.given[j] ||
+                qemuPCIPreferencesHasWindow(policy, slots->which, j))
+                continue;
+
+            if (!policy->windows) {
+                return qemuPCIPreferencesRefuse(def, slots->which,
+                                                _("its firmware does not heed 'memReserve', 'pref64Reserve' and 'ioReserve'"));
+            }
+
+            return qemuPCIPreferencesRefuse(def, slots->which,
+                                            _("the slots of a conventional bridge share one I/O window, so that 'ioReserve' says nothing about one of them"));
+        }
+
+        if ((problem = virDomainPCIWindowsProblem(&slots->windows)))
+            return qemuPCIPreferencesRefuse(def, slots->which, problem);
+    }
+
+    return 0;
+}
+
+
 /**
  * qemuPCIPreferencesCheck:
  * @def: domain definition
@@ -103,6 +151,9 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
                                         _("it has no PCI"));
     }
 
+    if (qemuPCIPreferencesCheckWindows(def, policy) < 0)
+        return -1;
+
     if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE))
         return qemuPCIPreferencesCheckTransport(def, policy, qemuCaps);
 
@@ -133,6 +184,7 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
     virDomainPCIGrowthRules rules = { 0 };
     const qemuPCIPolicy *policy;
     size_t i;
+    size_t j;
 
     if (!def)
         return NULL;
@@ -153,6 +205,8 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
 
         caps->slotsMax[which] = qemuPCIPolicySlotsMax(policy, &rules, qemuPCISlotClasses[i].slot);
         caps->supported[which] = caps->slotsMax[which] > 0;
+        for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++)
+            caps->windows[which][j] = qemuPCIPreferencesHasWindow(policy, which, j);
     }
 
     caps->supported[VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE] = true;
@@ -164,41 +218,142 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
 }
 
 
+/* An empty conventional bridge has memory for six devices like e1000, with
+ * SeaBIOS and with OVMF. Whoever asks for more slots gets bridges with this much
+ * for each of their slots; not for all of them, because everything has to fit
+ * below 4 GiB. */
+#define ORDINARY_SLOTS 6
+#define ORDINARY_MEM 1024
+#define ORDINARY_BRIDGES 8
+
+
+/* The largest windows come first, or a slot that has them could be counted as
+ * one that needs none */
+static int
+qemuPCIPromiseCompare(const void *a,
+                      const void *b,
+                      void *opaque G_GNUC_UNUSED)
+{
+    const qemuPCIPromiseItem *first = a;
+    const qemuPCIPromiseItem *second = b;
+
+    return virDomainPCIWindowsCompare(&second->windows, &first->windows, false);
+}
+
+
+/* More slots than an empty bridge can serve, and nothing is said about them */
+static bool
+qemuPCIPromiseIsOrdinary(const qemuPCIPromiseItem *item,
+                         const qemuPCIPolicy *policy)
+{
+    return item->kind == QEMU_PCI_SLOTS_CONVENTIONAL && policy->windows &&
+        item->asked > ORDINARY_SLOTS &&
+        !virDomainPCIWindowsAny(&item->windows);
+}
+
+
 /**
  * qemuPCIPromiseInit:
- * @promise: promise to fill
+ * @promise: promise to fill, to be cleared with qemuPCIPromiseClear()
  * @prefs: what the user prefers, or NULL for a promise of nothing
+ * @policy: row of the machine
  */
 void
 qemuPCIPromiseInit(qemuPCIPromise *promise,
-                   const virDomainPreferences *prefs)
+                   const virDomainPreferences *prefs,
+                   const qemuPCIPolicy *policy)
 {
     size_t i;
+    size_t kind;
 
-    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
-        promise->asked[i] = virDomainPreferencesSlots(prefs, qemuPCISlotClasses[i].preference);
-        promise->possible[i] = promise->asked[i];
+    *promise = (qemuPCIPromise) { 0 };
+
+    for (i = 0; prefs && i < prefs->nslots; i++) {
+        qemuPCIPromiseItem item = {
+            .asked = prefs->slots[i].number,
+            .possible = prefs->slots[i].number,
+            .windows = prefs->slots[i].windows,
+        };
+
+        for (kind = 0; kind < QEMU_PCI_SLOTS_LAST; kind++) {
+            if (qemuPCISlotClasses[kind].preference == prefs->slots[i].which)
+                item.kind = kind;
+        }
+
+        if (item.asked == 0)
+            continue;
+
+        item.ordinary = qemuPCIPromiseIsOrdinary(&item, policy);
+        promise->ordinary |= item.ordinary;
+        promise->windows |= virDomainPCIWindowsAny(&item.windows);
+        promise->io |= item.windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] > 0;
+        VIR_APPEND_ELEMENT(promise->items, promise->nitems, item);
+    }
+
+    if (promise->nitems > 1) {
+        g_qsort_with_data(promise->items, promise->nitems, sizeof(promise->items[0]),
+                          qemuPCIPromiseCompare, NULL);
     }
 }
 
 
 /**
- * qemuPCIPromiseIsGiven:
+ * qemuPCIPromiseClear:
+ * @promise: promise to clear
+ */
+void
+qemuPCIPromiseClear(qemuPCIPromise *promise)
+{
+    g_clear_pointer(&promise->items, g_free);
+    promise->nitems = 0;
+}
+
+
+/**
+ * qemuPCIPromiseIsPossible:
  * @promise: a promise
+ * @kind: a class of slots
  *
- * Returns: true if free slots are promised
+ * Returns: true if slots of the class are promised, and at least one can be had
  */
 bool
-qemuPCIPromiseIsGiven(const qemuPCIPromise *promise)
+qemuPCIPromiseIsPossible(const qemuPCIPromise *promise,
+                         qemuPCISlots kind)
 {
     size_t i;
 
-    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
-        if (promise->asked[i] > 0)
+    for (i = 0; i < promise->nitems; i++) {
+        if (promise->items[i].kind == kind && promise->items[i].possible > 0)
             return true;
     }
 
     return false;
+}
+
+
+/* Keeps one slot more. Returns as virDomainPCIPlanReserveFree() */
+static int
+qemuPCIPromiseReserveOne(const qemuPCIPromiseItem *item,
+                         virDomainPCIAddressSet *addrs)
+{
+    virDomainPCISlotRequest req;
+    int rc;
+
+    virDomainPCISlotRequestInitFree(&req, qemuPCISlotClasses[item->kind].slot |
+                                    VIR_PCI_CONNECT_HOTPLUGGABLE);
+    req.windows = item->windows;
+    req.nslots = item->asked - item->possible;
+    req.carrier = item->ordinary;
+
+    rc = virDomainPCIPlanReserveFree(addrs, &req);
+
+    /* windows that nobody has asked for are no reason to refuse */
+    if (rc == 0 && req.carrier) {
+        req.carrier = false;
+        rc = virDomainPCIPlanReserveFree(addrs, &req);
+    }
+
+    return rc;
 }
 
 
@@ -220,48 +375,104 @@ qemuPCIPromiseReserve(qemuPCIPromise *promise,
 {
     size_t i;
 
-    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
-        unsigned int n;
+    for (i = 0; i < promise->nitems; i++) {
+        qemuPCIPromiseItem *item = &promise->items[i];
+        int rc = 1;
 
-        for (n = 0; n < promise->asked[i]; n++) {
-            int rc = virDomainPCIPlanReserveFree(addrs,
-                                                 qemuPCISlotClasses[i].slot |
-                                                 VIR_PCI_CONNECT_HOTPLUGGABLE);
-
-            if (rc < 0)
-                return -1;
-            if (rc == 0)
+        for (item->possible = 0; item->possible < item->asked; item->possible++) {
+            if ((rc = qemuPCIPromiseReserveOne(item, addrs)) <= 0)
                 break;
         }
 
-        promise->possible[i] = n;
+        if (rc < 0)
+            return -1;
     }
 
     return 0;
 }
 
 
+/* How many controllers of @def have memory windows? */
+static size_t
+qemuPCIPromiseCountMemory(const virDomainDef *def)
+{
+    size_t count = 0;
+    size_t i;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        if (def->controllers[i]->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+            count += def->controllers[i]->opts.pciopts.memReserve > 0;
+    }
+
+    return count;
+}
+
+
+/**
+ * qemuPCIPromiseSetWindows:
+ * @promise: a promise
+ * @addrs: address set, at the end of a dry run
+ * @def: definition to which controllers are added
+ * @cont: one that is added for a bus of @addrs
+ *
+ * Gives @cont the windows that were planned. Where I/O is promised, ports for
+ * which none is leave it to those; so do ports with other windows, because OVMF
+ * takes all windows from ports for which it has no I/O. Where many ordinary slots are, each bridge
+ * that is added has room for its own, whoever it is added for.
+ */
+void
+qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
+                         virDomainPCIAddressSet *addrs,
+                         const virDomainDef *def,
+                         virDomainControllerDef *cont)
+{
+    const virDomainPCIAddressBus *bus = &addrs->buses[cont->idx];
+    virDomainPCIWindows windows = *virDomainPCITopologyGetWindows(addrs, cont->idx);
+
+    if (cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT &&
+        (promise->io || virDomainPCIWindowsAny(&windows)))
+        windows.given[VIR_DOMAIN_PCI_WINDOW_IO] = true;
+
+    if (promise->ordinary && cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE &&
+        !windows.given[VIR_DOMAIN_PCI_WINDOW_MEM] &&
+        qemuPCIPromiseCountMemory(def) < ORDINARY_BRIDGES) {
+        windows.given[VIR_DOMAIN_PCI_WINDOW_MEM] = true;
+        windows.kib[VIR_DOMAIN_PCI_WINDOW_MEM] =
+            ORDINARY_MEM * (bus->maxSlot - bus->minSlot + 1);
+    }
+
+    virDomainPCIWindowsSet(&cont->opts.pciopts, &windows);
+}
+
+
 /**
  * qemuPCIPromiseCheck:
  * @promise: promise for which slots have been reserved
+ * @def: domain definition with the controllers that were added
  *
  * Returns: 0 if the promise can be kept, -1 with VIR_ERR_CONFIG_UNSUPPORTED
  *          reported if not
  */
 int
-qemuPCIPromiseCheck(const qemuPCIPromise *promise)
+qemuPCIPromiseCheck(const qemuPCIPromise *promise,
+                    const virDomainDef *def)
 {
     size_t i;
 
-    for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
-        if (promise->possible[i] < promise->asked[i]) {
+    for (i = 0; i < promise->nitems; i++) {
+        const qemuPCIPromiseItem *item = &promise->items[i];
+
+        if (item->possible < item->asked) {
             virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                            _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most"),
-                           virDomainPreferenceTypeToString(qemuPCISlotClasses[i].preference),
-                           promise->asked[i], promise->possible[i]);
+                           virDomainPreferenceTypeToString(qemuPCISlotClasses[item->kind].preference),
+                           item->asked, item->possible);
             return -1;
         }
     }
 
-    return 0;
+    if (promise->io && qemuPCIWindowsCheckIO(def) < 0)
+        return -1;
+
+    return promise->windows ? qemuPCIWindowsCheckRoom(def) : 0;
 }

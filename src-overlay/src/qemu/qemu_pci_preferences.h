@@ -17,10 +17,22 @@ typedef enum {
     QEMU_PCI_SLOTS_LAST
 } qemuPCISlots;
 
-/* How many free slots a definition is to have */
+/* Free slots of one kind */
 typedef struct {
-    unsigned int asked[QEMU_PCI_SLOTS_LAST];
-    unsigned int possible[QEMU_PCI_SLOTS_LAST]; /* at most @asked */
+    qemuPCISlots kind;
+    unsigned int asked;
+    unsigned int possible;  /* at most @asked */
+    virDomainPCIWindows windows; /* that each of them has */
+    bool ordinary;          /* bridges that are added for them have windows */
+} qemuPCIPromiseItem;
+
+/* All free slots that a definition is to have */
+typedef struct {
+    qemuPCIPromiseItem *items;
+    size_t nitems;
+    bool windows;           /* some of them with windows */
+    bool io;                /* among these I/O windows */
+    bool ordinary;          /* some of them are */
 } qemuPCIPromise;
 
 int
@@ -39,11 +51,17 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
 
 void
 qemuPCIPromiseInit(qemuPCIPromise *promise,
-                   const virDomainPreferences *prefs)
+                   const virDomainPreferences *prefs,
+                   const qemuPCIPolicy *policy)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
+
+void
+qemuPCIPromiseClear(qemuPCIPromise *promise)
     ATTRIBUTE_NONNULL(1);
 
 bool
-qemuPCIPromiseIsGiven(const qemuPCIPromise *promise)
+qemuPCIPromiseIsPossible(const qemuPCIPromise *promise,
+                         qemuPCISlots kind)
     ATTRIBUTE_NONNULL(1);
 
 int
@@ -51,6 +69,14 @@ qemuPCIPromiseReserve(qemuPCIPromise *promise,
                       virDomainPCIAddressSet *addrs)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+void
+qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
+                         virDomainPCIAddressSet *addrs,
+                         const virDomainDef *def,
+                         virDomainControllerDef *cont)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(4);
+
 int
-qemuPCIPromiseCheck(const qemuPCIPromise *promise)
-    ATTRIBUTE_NONNULL(1);
+qemuPCIPromiseCheck(const qemuPCIPromise *promise,
+                    const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

@@ -1,0 +1,282 @@
+/*
+ * domain_pci_search.c: the search for free PCI slots
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Answers from the index over the address set which slot a device can have, and
+ * whether there is a place left for one more controller.
+ */
+
+#include <config.h>
+
+#include "domain_pci_topologypriv.h"
+
+
+static bool
+virDomainPCITopologyBusIsEmpty(const virDomainPCITopologyBus *topo,
+                               const virDomainPCIAddressBus *bus)
+{
+    return topo->empty == virDomainPCITopologySlots(bus);
+}
+
+
+/* Finds the lowest slot on bus @idx for @req. Functions of a slot are shared
+ * only between devices that aggregate. */
+static bool
+virDomainPCITopologyFindSlotOnBus(virDomainPCIAddressSet *addrs,
+                                  size_t idx,
+                                  const virDomainPCISlotRequest *req,
+                                  virPCIDeviceAddress *addr)
+{
+    virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[idx];
+    virDomainPCIAddressBus *bus = &addrs->buses[idx];
+    uint32_t slots = topo->empty;
+
+    if (req->flags & VIR_PCI_CONNECT_AGGREGATE_SLOT)
+        slots |= topo->shared;
+
+    for (; slots; slots &= slots - 1) {
+        unsigned int slot = __builtin_ctz(slots);
+        uint8_t functions = bus->slot[slot].functions;
+        unsigned int function = req->function == -1 ? 0 : req->function;
+
+        if (functions & (1 << function)) {
+            if (req->function != -1)
+                continue;
+            function = __builtin_ctz(~functions);
+        }
+
+        addr->bus = idx;
+        addr->slot = slot;
+        addr->function = function;
+        return true;
+    }
+
+    return false;
+}
+
+
+typedef enum {
+    ISOLATION_SAME,     /* buses of the isolation group itself */
+    ISOLATION_ADOPT,    /* empty buses that can join the group */
+    ISOLATION_LAST,
+    ISOLATION_ANY = ISOLATION_LAST /* both */
+} virDomainPCITopologyIsolation;
+
+
+static bool
+virDomainPCITopologyIsolationFits(const virDomainPCITopologyBus *topo,
+                                  const virDomainPCIAddressBus *bus,
+                                  unsigned int isolationGroup,
+                                  virDomainPCITopologyIsolation how)
+{
+    bool same = bus->isolationGroup == isolationGroup;
+    bool adopts = !bus->isolationGroupLocked && virDomainPCITopologyBusIsEmpty(topo, bus);
+
+    if (how == ISOLATION_ANY)
+        return same || adopts;
+
+    return how == ISOLATION_SAME ? same : adopts;
+}
+
+
+/* The next bus from @from on that has room for one of the types in @flags */
+static ssize_t
+virDomainPCITopologyNextBus(const virDomainPCITopology *topology,
+                            virDomainPCIConnectFlags flags,
+                            ssize_t from)
+{
+    ssize_t next = -1;
+    size_t type;
+
+    for (type = TYPE_FIRST; type <= TYPE_LAST; type++) {
+        ssize_t bus;
+
+        if (!(flags & (1 << type)) ||
+            (bus = virBitmapNextSetBit(topology->room[type], from)) < 0)
+            continue;
+
+        if (next < 0 || bus < next)
+            next = bus;
+    }
+
+    return next;
+}
+
+
+/* Is there address space for one device more that needs what @req asks for?
+ * The slots of a bridge share its windows; the buses of the machine have what
+ * the machine has, but no 64-bit window of a certain size. */
+static bool
+virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
+                                   const virDomainPCIAddressBus *bus,
+                                   const virDomainPCISlotRequest *req)
+{
+    uint32_t used = virDomainPCITopologySlots(bus) & ~topo->empty;
+
+    if (virDomainPCIModelIsRoot(bus->model))
+        return req->windows.kib[VIR_DOMAIN_PCI_WINDOW_PREF64] == 0;
+
+    return virDomainPCIWindowsHold(&topo->windows, &req->windows,
+                                   __builtin_popcount(used) + 1);
+}
+
+
+/* Is a slot of bus @a a better choice for @req than one of @b? */
+static bool
+virDomainPCITopologyIsThriftier(virDomainPCIAddressSet *addrs,
+                                const virDomainPCISlotRequest *req,
+                                size_t a,
+                                size_t b)
+{
+    bool root = virDomainPCIModelIsRoot(addrs->buses[b].model);
+
+    return !root && virDomainPCIWindowsCompare(virDomainPCITopologyGetWindows(addrs, a),
+                                               virDomainPCITopologyGetWindows(addrs, b),
+                                               req->io) < 0;
+}
+
+
+/* As virDomainPCITopologyFindSlot(), for the types of slots in @flags only */
+static bool
+virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
+                                   const virDomainPCISlotRequest *req,
+                                   virDomainPCIConnectFlags flags,
+                                   virPCIDeviceAddress *addr)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    virDomainPCIConnectFlags types = virDomainPCIConnectTypes(flags);
+    virDomainPCITopologyIsolation how;
+    bool found = false;
+    ssize_t b;
+
+    for (how = ISOLATION_SAME; how < ISOLATION_LAST && !found; how++) {
+        for (b = virDomainPCITopologyNextBus(topology, types, -1);
+             b >= 0;
+             b = virDomainPCITopologyNextBus(topology, types, b)) {
+            virDomainPCIAddressBus *bus = &addrs->buses[b];
+
+            if ((req->model >= 0 && (int)bus->model != req->model) ||
+                !virDomainPCIBusSuits(bus->flags, b, flags, false) ||
+                !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
+                                                   req->isolationGroup, how) ||
+                !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req))
+                continue;
+
+            if (found && !virDomainPCITopologyIsThriftier(addrs, req, b, addr->bus))
+                continue;
+
+            if (req->controller != VIR_DOMAIN_PCI_ENDPOINT &&
+                !virDomainPCITopologyReachesRoot(addrs, b, req->controller))
+                continue;
+
+            if (!virDomainPCITopologyFindSlotOnBus(addrs, b, req, addr))
+                continue;
+
+            if (!req->thrifty || !topology->windows)
+                return true;
+            found = true;
+        }
+    }
+
+    return found;
+}
+
+
+/**
+ * virDomainPCITopologyFindSlot:
+ * @addrs: address set
+ * @req: what the slot is for
+ * @addr: filled with the address found
+ *
+ * Finds the lowest free address that satisfies @req, one of a type that suits
+ * best if there is one, and if @req is thrifty one with the smallest windows.
+ * Buses of the isolation group of the device come first, then empty buses that
+ * may join it. A PCI controller is only offered buses that reach the root
+ * without it.
+ *
+ * Returns: true if an address was found; no error is reported otherwise
+ */
+bool
+virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req,
+                             virPCIDeviceAddress *addr)
+{
+    return virDomainPCITopologyFindSlotOfType(addrs, req, req->flags, addr) ||
+        (req->fallback &&
+         virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr));
+}
+
+
+/* How many devices of a kind that @aggregate can still go into @slots? */
+static size_t
+virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
+                           uint32_t slots,
+                           bool aggregate)
+{
+    size_t places = 0;
+
+    if (!aggregate)
+        return __builtin_popcount(slots);
+
+    for (; slots; slots &= slots - 1) {
+        places += __builtin_popcount(ALL_FUNCTIONS &
+                                     ~bus->slot[__builtin_ctz(slots)].functions);
+    }
+
+    return places;
+}
+
+
+/**
+ * virDomainPCITopologyCanHold:
+ * @addrs: address set
+ * @plug: connect type of a PCI controller that might be added
+ * @without: index of a PCI controller that must not be on the way to the root
+ *           (because this is about adding a parent for it), or
+ *           VIR_DOMAIN_PCI_ENDPOINT
+ * @displace: count slots whose devices may still move
+ *
+ * Is there a place left for one more such controller, after all those of its
+ * type that have none yet got theirs?
+ *
+ * Returns: true if there is
+ */
+bool
+virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
+                            virDomainPCIConnectFlags plug,
+                            int without,
+                            bool displace)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    g_autoptr(virBitmap) reached = NULL;
+    bool aggregate = plug & VIR_PCI_CONNECT_AGGREGATE_SLOT;
+    size_t type = __builtin_ctz(plug & VIR_PCI_CONNECT_TYPES_MASK);
+    size_t owed = topology->owed[type];
+    size_t places = 0;
+    size_t i;
+
+    /* the one that is to get a parent is not in the way of its parent */
+    if (without != VIR_DOMAIN_PCI_ENDPOINT &&
+        !topology->buses[without].connected &&
+        virDomainPCIControllerModelToConnectType(addrs->buses[without].model) & (1 << type))
+        owed--;
+
+    for (i = 0; i < addrs->nbuses && places <= owed; i++) {
+        virDomainPCIAddressBus *bus = &addrs->buses[i];
+        virDomainPCITopologyBus *topo = &topology->buses[i];
+        uint32_t slots = topo->empty |
+            (aggregate ? topo->shared : 0) |
+            (displace ? topo->movable : 0);
+        /* the place found before would do for the controller of this bus */
+        bool follows = places > 0 && without == VIR_DOMAIN_PCI_ENDPOINT && !topo->connected &&
+            virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);
+
+        if (slots && bus->flags & (1 << type) &&
+            virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
+            (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
+            places += virDomainPCITopologyPlaces(bus, slots, aggregate);
+    }
+
+    return places > owed;
+}
