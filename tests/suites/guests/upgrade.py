@@ -3,6 +3,7 @@
 all files stay. What docs/compatibility.md says."""
 
 import itertools
+import os
 
 from compat import kept, refused
 from lab import PC, PC_NO_ACPI, Q35, VIRT, Daemon, address, disk, empty_disk, nic, rng
@@ -36,12 +37,14 @@ def all_of_it():
 
 
 def pairs():
-    """(release, its build, the next release, its build), where both are built"""
+    """(release, its build, the next release, its build, those of them that are not built, or not for this run)"""
+    made = os.environ.get('PCITOPO_RELEASES')
     found = read_releases()
     versions = sorted((name for name in found.sections() if found[name].get('status') == 'supported'), key=lambda name: [*map(int, name.split('.'))])
     for one, two in itertools.pairwise(versions):
         builds = [TOP / 'build' / version / 'obj' for version in (one, two)]
-        missing = [version for version, build in zip((one, two), builds) if not (build / 'src' / 'virtqemud').exists()]
+        missing = [version for version, build in zip((one, two), builds)
+                   if not (build / 'src' / 'virtqemud').exists() or made is not None and version not in made.split()]
         yield one, builds[0], two, builds[1], missing
 
 
@@ -51,7 +54,7 @@ def upgrade(bench):
     why = Daemon.missing()
     for one, old, two, new, missing in pairs():
         if why or missing:
-            bench.tap.skip(f'upgrade: {one} to {two}', why or f'{" and ".join(missing)} with the series is not built')
+            bench.tap.skip(f'upgrade: {one} to {two}', why or f'{" and ".join(missing)} is not built for this run: "./scripts/test guests" does that')
             continue
         there, back = f'{one} → {two}', f'{two} → {one}'
         definitions(bench, old, new, there, back)
@@ -73,8 +76,7 @@ def definitions(bench, old, new, there, back):
         with bench.point('upgrade', there, 'definitions with each preference and hint, autostart, a snapshot: all as they were, files untouched') as faults:
             for name, xml in all_of_it().items():
                 dumps[name] = daemon.define(name, xml)
-            dumps['snapped'] = daemon.define('snapped', Q35.domain(
-                'snapped', disk(empty_disk(daemon), 'disk') + hinted('no', 'hotpluggable', 'no'), {'pcieHotplugSlots': SLOTS}))
+            dumps['snapped'] = daemon.define('snapped', snapped(empty_disk(daemon)))
             daemon.must('snapshot-create-as snapped before')
             daemon.must('autostart hints')
             files = {name: daemon.definition(name).read_text() for name in dumps}
@@ -127,28 +129,33 @@ def reverted(daemon, dump):
     return faults + same(dump, daemon, 'snapped')
 
 
-def guest(machine):
-    """A guest with hints, and a promise of each kind of slot"""
+def snapped(image):
+    """A guest with a disk, for snapshots"""
+    return Q35.domain('snapped', disk(image, 'disk') + hinted('no', 'hotpluggable', 'no'), {'pcieHotplugSlots': SLOTS})
+
+
+def guest(machine, name='g'):
+    """A guest with hints, and a promise of the machine's kind of slot"""
     if machine is Q35:
-        return Q35.domain('g', rng('plain') + hinted('no', 'hotpluggable', 'no') + hinted('down', 'preferredConnection', 'pcie-switch-downstream-port'),
+        return Q35.domain(name, rng('plain') + hinted('no', 'hotpluggable', 'no') + hinted('down', 'preferredConnection', 'pcie-switch-downstream-port'),
                           {'pcieHotplugSlots': SLOTS})
-    return machine.domain('g', rng('plain') + hinted('no', 'hotpluggable', 'no') + hinted('bridge', 'preferredConnection', 'pci-bridge'),
+    return machine.domain(name, rng('plain') + hinted('no', 'hotpluggable', 'no') + hinted('bridge', 'preferredConnection', 'pci-bridge'),
                           {'pciHotplugSlots': SLOTS})
 
 
-def takes_the_rest(daemon, preference):
-    """Faults: the running guest "g" does not take a device in each free slot, or takes one more"""
-    for number in range(promised(Guest(daemon.dump('g', live=True)), preference)):
-        daemon.must(f'attach-device g {daemon.file(rng(f"rest{number}"))} --live')
-    return refused(*daemon.attach('g', rng('more'), '--live'), 'No more available PCI slots') + daemon.misplaced('g')
+def takes_the_rest(daemon, preference, name='g'):
+    """Faults: the running guest does not take a device in each free slot, or takes one more"""
+    for number in range(promised(Guest(daemon.dump(name, live=True)), preference)):
+        daemon.must(f'attach-device {name} {daemon.file(rng(f"rest{number}"))} --live')
+    return refused(*daemon.attach(name, rng('more'), '--live'), 'No more available PCI slots') + daemon.misplaced(name)
 
 
-def start(daemon, machine):
-    """Start the guest "g" with a device that came live; what dumpxml prints, and that of the running guest"""
-    dump = daemon.define('g', guest(machine))
-    daemon.must('start g --paused')
-    daemon.must(f'attach-device g {daemon.file(rng("live"))} --live')
-    return dump, daemon.dump('g', live=True)
+def start(daemon, machine, name='g'):
+    """Start a guest with a device that came live; what dumpxml prints, and that of the running guest"""
+    dump = daemon.define(name, guest(machine, name))
+    daemon.must(f'start {name} --paused')
+    daemon.must(f'attach-device {name} {daemon.file(rng("live"))} --live')
+    return dump, daemon.dump(name, live=True)
 
 
 def saved(bench, old, new, path, machine, preference):

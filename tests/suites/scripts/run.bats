@@ -253,7 +253,7 @@ make_suites() {
 project('suites')
 foreach name, tags : {
     'usual': [], 'usual-patched': ['patched'], 'usual-source': ['pristine-source'],
-    'all-pristine': ['all', 'pristine'], 'named': ['on-demand', 'patched']}
+    'all-pristine': ['all', 'named-pristine'], 'named': ['on-demand', 'patched']}
   test(name, find_program(meson.current_source_dir() / 'suite'), suite: [name] + tags, protocol: 'tap',
        env: ['PCITOPO_TAKES=1 s', 'PCITOPO_COVERS=it'])
 endforeach
@@ -287,6 +287,10 @@ ran() { grep -o '^ok  *[^ ]*' <<<"$output" | awk '{ print $2 }' | sort | xargs; 
     run "$SCRIPTS/test" usual-patched usual-source
     [ "$status" -eq 0 ]
     [ -e "$PCITOPO_ROOT/build/1.0.0/obj/run" ] && [ ! -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj" ]
+    # what is needed only by name
+    run "$SCRIPTS/test" rest
+    [ "$status" -eq 0 ]
+    [ ! -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj" ]
     run "$SCRIPTS/test" all-pristine
     [ "$status" -eq 0 ]
     [ -e "$PCITOPO_ROOT/build/1.0.0-pristine/obj/run" ]
