@@ -9,7 +9,7 @@
 
 #include <config.h>
 
-#include "domain_pci_topologypriv.h"
+#include "domain_pci_topology_index.h"
 
 
 static bool

@@ -1,5 +1,5 @@
 /*
- * domain_pci_topologypriv.h: the index over an address set, for those who search it
+ * domain_pci_topology_index.h: the index over an address set, for those who search it
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
