@@ -67,9 +67,13 @@ def superfluous(before, guest):
         faults.append(f'{free["pcie"]} ports are free and {wanted["pcie"]} are wanted, but {len(ports)} were added')
     # libvirt looks for a slot for each USB2 companion, and then puts all of them in that of the master
     every -= 3 * sum(element.get('model') == 'ich9-ehci1' for element in guest.devices.values())
+    # where no other bridge can have memory for many ordinary devices, there is one that has
+    memory = [index for index, model in added.items() if model == 'pci-bridge' and
+              (guest.controllers[index].find('target') is not None and guest.controllers[index].find('target').get('memReserve'))]
+    needed = memory if not growth and len(memory) == 1 and wanted['pci'] > 6 else []
     # without one of them: its slots are gone, and that in which it sits is free
     for index, model in added.items():
-        if slots.HOTPLUG.get(model, ('',))[0] != 'pci' or index in users and (hinted or model not in ('pci-bridge', 'pci-root')):
+        if index in needed or slots.HOTPLUG.get(model, ('',))[0] != 'pci' or index in users and (hinted or model not in ('pci-bridge', 'pci-root')):
             continue
         back = 1 if model == 'pci-bridge' else 0
         hot = back if slots.hotplugs(guest, guest.parents()[index] or 0) else 0
