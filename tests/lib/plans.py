@@ -68,8 +68,8 @@ def superfluous(before, guest):
     # libvirt looks for a slot for each USB2 companion, and then puts all of them in that of the master
     every -= 3 * sum(element.get('model') == 'ich9-ehci1' for element in guest.devices.values())
     # where no other bridge can have memory for many ordinary devices, there is one that has
-    memory = [index for index, model in added.items() if model == 'pci-bridge' and
-              (guest.controllers[index].find('target') is not None and guest.controllers[index].find('target').get('memReserve'))]
+    memory = [index for index, model in added.items()
+              if model == 'pci-bridge' and guest.controllers[index].find('target[@memReserve]') is not None]
     needed = memory if not growth and len(memory) == 1 and wanted['pci'] > 6 else []
     # without one of them: its slots are gone, and that in which it sits is free
     for index, model in added.items():
