@@ -160,11 +160,8 @@ virDomainPCIGrowthWindows(const virDomainPCISlotRequest *req,
                           virDomainControllerModelPCI model,
                           virDomainPCIWindows *windows)
 {
-    virDomainPCIAddressBus bus = { 0 };
-
     *windows = req->windows;
-    if (virDomainPCIAddressBusSetModel(&bus, model, true) == 0)
-        virDomainPCIWindowsMultiply(windows, MIN(req->nslots, bus.maxSlot - bus.minSlot + 1));
+    virDomainPCIWindowsMultiply(windows, MIN(req->nslots, virDomainPCIModelSlots(model)));
 }
 
 

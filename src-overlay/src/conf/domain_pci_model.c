@@ -51,6 +51,24 @@ virDomainPCIModelOffers(virDomainControllerModelPCI model,
 
 
 /**
+ * virDomainPCIModelSlots:
+ * @model: model of a PCI controller
+ *
+ * Returns: how many slots a controller of @model has, whoever may use them
+ */
+size_t
+virDomainPCIModelSlots(virDomainControllerModelPCI model)
+{
+    virDomainPCIAddressBus bus = { 0 };
+
+    if (virDomainPCIAddressBusSetModel(&bus, model, true) < 0)
+        return 0;
+
+    return bus.maxSlot - bus.minSlot + 1;
+}
+
+
+/**
  * virDomainPCIModelMultiplies:
  * @model: model of a PCI controller
  *
@@ -60,10 +78,7 @@ virDomainPCIModelOffers(virDomainControllerModelPCI model,
 bool
 virDomainPCIModelMultiplies(virDomainControllerModelPCI model)
 {
-    virDomainPCIAddressBus bus = { 0 };
-
-    return virDomainPCIAddressBusSetModel(&bus, model, true) == 0 &&
-        bus.maxSlot > bus.minSlot;
+    return virDomainPCIModelSlots(model) > 1;
 }
 
 

@@ -19,6 +19,9 @@ bool
 virDomainPCIModelOffers(virDomainControllerModelPCI model,
                         virDomainPCIConnectFlags flags);
 
+size_t
+virDomainPCIModelSlots(virDomainControllerModelPCI model);
+
 bool
 virDomainPCIModelMultiplies(virDomainControllerModelPCI model);
 

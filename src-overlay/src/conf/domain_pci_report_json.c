@@ -211,7 +211,7 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
     if (item->unreachable)
         virJSONValueObjectAppendBoolean(object, "unreachable", true);
     virJSONValueObjectAppendNumberUint(object, "slots",
-                                       item->bus.maxSlot - item->bus.minSlot + 1);
+                                       virDomainPCIModelSlots(item->bus.model));
     if (report->known) {
         g_autoptr(virJSONValue) slots = virDomainPCIReportFormatFreeSlots(item->freeSlots);
 

@@ -426,7 +426,6 @@ qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
                          const virDomainDef *def,
                          virDomainControllerDef *cont)
 {
-    const virDomainPCIAddressBus *bus = &addrs->buses[cont->idx];
     virDomainPCIWindows windows = *virDomainPCITopologyGetWindows(addrs, cont->idx);
 
     if (cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT &&
@@ -438,7 +437,7 @@ qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
         qemuPCIPromiseCountMemory(def) < ORDINARY_BRIDGES) {
         windows.given[VIR_DOMAIN_PCI_WINDOW_MEM] = true;
         windows.kib[VIR_DOMAIN_PCI_WINDOW_MEM] =
-            ORDINARY_MEM * (bus->maxSlot - bus->minSlot + 1);
+            ORDINARY_MEM * virDomainPCIModelSlots(cont->model);
     }
 
     virDomainPCIWindowsSet(&cont->opts.pciopts, &windows);
