@@ -554,6 +554,7 @@ typedef struct {
     size_t nslots;              /* if there is none: how many are wanted */
     const char *chain;          /* what is added then, and its windows */
     const char *added;
+    const char *promised;       /* what a slot has that was promised before */
 } testWindowsData;
 
 static int
@@ -571,6 +572,7 @@ testWindows(const void *opaque)
     };
     virDomainPCIChain chain = { 0 };
     virPCIDeviceAddress addr = { 0 };
+    virDomainDeviceInfo info = { 0 };
     size_t i;
 
     if (!(addrs = testTopologyNew(data->topology, &q35)))
@@ -584,6 +586,12 @@ testWindows(const void *opaque)
 
         testWindowsNew(data->windows[i], &windows);
         virDomainPCITopologySetWindows(addrs, i + 1, &windows);
+    }
+
+    if (data->promised) {
+        testWindowsNew(data->promised, &req.windows);
+        if (virDomainPCIAddressReserveRequest(addrs, &req, &info) < 0)
+            return -1;
     }
 
     testWindowsNew(data->needs, &req.windows);
@@ -611,6 +619,63 @@ testWindows(const void *opaque)
          !virDomainPCITopologyFindSlot(addrs, &req, &addr) ||
          addr.bus != addrs->nbuses - 1)) {
         fprintf(stderr, "the slot is not found in what was added\n");
+        return -1;
+    }
+
+    return 0;
+}
+
+
+/* -- windows that the guest knows -- */
+
+typedef struct {
+    const char *from;   /* attributes of the <target> of a bridge */
+    const char *to;     /* those of the definition that is to take its place */
+    bool stable;
+} testStabilityData;
+
+static virDomainDef *
+testBridgeNew(const char *target,
+              virDomainXMLOption *xmlopt)
+{
+    g_autofree char *xml = NULL;
+
+    xml = g_strdup_printf("<domain type='kvm'><name>g</name>"
+                          "<uuid>00000000-0000-4000-8000-000000000001</uuid>"
+                          "<memory>65536</memory>"
+                          "<os><type arch='x86_64' machine='pc'>hvm</type></os>"
+                          "<devices><controller type='pci' index='0' model='pci-root'/>"
+                          "<controller type='pci' index='1' model='pci-bridge'>"
+                          "<target chassisNr='1' %s/></controller></devices></domain>",
+                          target);
+
+    return virDomainDefParseString(xml, xmlopt, NULL, VIR_DOMAIN_DEF_PARSE_INACTIVE);
+}
+
+static int
+testStability(const void *opaque)
+{
+    const testStabilityData *data = opaque;
+    g_autoptr(virDomainXMLOption) xmlopt = virTestGenericDomainXMLConfInit();
+    g_autoptr(virDomainDef) from = testBridgeNew(data->from, xmlopt);
+    g_autoptr(virDomainDef) to = testBridgeNew(data->to, xmlopt);
+    bool stable;
+
+    if (!from || !to)
+        return -1;
+
+    virResetLastError();
+    stable = virDomainDefCheckABIStability(from, to, xmlopt);
+    if (testExpect(data->stable ? "the same" : "another", stable ? "the same" : "another") < 0)
+        return -1;
+
+    if (data->stable)
+        return 0;
+
+    if (virGetLastErrorCode() != VIR_ERR_CONFIG_UNSUPPORTED ||
+        !strstr(virGetLastErrorMessage(),
+                "PCI controller index='1' has other 'memReserve', 'pref64Reserve' or 'ioReserve'")) {
+        fprintf(stderr, "%s\n", virGetLastErrorMessage());
         return -1;
     }
 
@@ -1573,11 +1638,13 @@ mymain(void)
     DO_TEST_PLAN_BUS("last bus", &i440fx, bridges254, 255, 1, PCI, "| pci-bridge");
     DO_TEST_PLAN_BUS("refuse: beyond the last bus", &i440fx, "pci-root", 256, 1, PCI, NULL);
 
-#define DO_TEST_WINDOWS(_name, ...) \
+#define DO_TEST_WINDOWS_BESIDE(_name, ...) \
     do { \
         testWindowsData data = { __VA_ARGS__ }; \
         virTestRunLog(&ret, "windows: " _name, testWindows, &data); \
     } while (0)
+#define DO_TEST_WINDOWS(_name, ...) DO_TEST_WINDOWS_BESIDE(_name, __VA_ARGS__, NULL)
+
 #define PORTS3 "pcie-root, pcie-root-port @0:1.0, pcie-root-port @0:2.0, pcie-root-port @0:3.0"
 #define BRIDGE3 "pcie-root, pcie-root-port @0:1.0, pcie-to-pci-bridge @1:0.0, pci-bridge @2:1.0"
 
@@ -1620,6 +1687,10 @@ mymain(void)
                     PCI | AUTO, true, false, NULL, 3, "pci-bridge", " memReserve='192'");
     DO_TEST_WINDOWS("room for two", BRIDGE3 " written=1", { "", "", "mem=128" }, "mem=64",
                     PCI | AUTO, true, false, "3:2", 0, NULL, NULL);
+    DO_TEST_WINDOWS_BESIDE("room beside a larger promise", BRIDGE3, { "", "", "mem=128" }, "mem=32",
+                    PCI | AUTO, true, false, "3:2", 0, NULL, NULL, "mem=96");
+    DO_TEST_WINDOWS_BESIDE("no room beside a larger promise", BRIDGE3, { "", "", "mem=127" }, "mem=32",
+                    PCI | AUTO, true, false, NULL, 1, "pci-bridge", " memReserve='32'", "mem=96");
     DO_TEST_WINDOWS("no more than it has slots", "pcie-root", { NULL }, "mem=1",
                     PCI | AUTO, true, false, NULL, 40,
                     "pcie-root-port pcie-to-pci-bridge pci-bridge", " memReserve='31'");
@@ -1746,6 +1817,31 @@ mymain(void)
                   ENDPOINT, true);
     DO_TEST_REACH("pcie-root, pci-bridge, pci-bridge @1:1.0, dmi-to-pci-bridge @0:30.0", 2, 3,
                   false);
+
+#define DO_TEST_STABILITY(_from, _to, _stable) \
+    do { \
+        testStabilityData data = { _from, _to, _stable }; \
+        virTestRunLog(&ret, "from <target " _from "/> to <target " _to "/>", \
+                      testStability, &data); \
+    } while (0)
+
+    DO_TEST_STABILITY("", "", true);
+    DO_TEST_STABILITY("memReserve='4'", "memReserve='4'", true);
+    DO_TEST_STABILITY("memReserve='4'", "memReserve='8'", false);
+    DO_TEST_STABILITY("memReserve='4'", "", false);
+    DO_TEST_STABILITY("", "memReserve='4'", false);
+    DO_TEST_STABILITY("pref64Reserve='4'", "pref64Reserve='4'", true);
+    DO_TEST_STABILITY("pref64Reserve='4'", "pref64Reserve='8'", false);
+    DO_TEST_STABILITY("pref64Reserve='4'", "", false);
+    DO_TEST_STABILITY("", "pref64Reserve='4'", false);
+    DO_TEST_STABILITY("ioReserve='4'", "ioReserve='4'", true);
+    DO_TEST_STABILITY("ioReserve='4'", "ioReserve='8'", false);
+    DO_TEST_STABILITY("ioReserve='4'", "", false);
+    DO_TEST_STABILITY("", "ioReserve='4'", false);
+    /* no window is not the same as no wish */
+    DO_TEST_STABILITY("ioReserve='0'", "ioReserve='0'", true);
+    DO_TEST_STABILITY("ioReserve='0'", "", false);
+    DO_TEST_STABILITY("memReserve='4'", "pref64Reserve='4'", false);
 
 #define DO_TEST_WAIT(_topology, _idx, _result) \
     do { \

@@ -29,6 +29,7 @@ virDomainPCIPlanNew(void)
     virDomainPCIPlan *plan = g_new0(virDomainPCIPlan, 1);
 
     plan->spare = virBitmapNew(VIR_DOMAIN_PCI_BUSES_MAX);
+    plan->windowed = virBitmapNew(VIR_DOMAIN_PCI_BUSES_MAX);
     virDomainPCIPlanReset(plan, VIR_DOMAIN_PCI_PADDING_BY_DEVICE, NULL);
 
     return plan;
@@ -46,6 +47,7 @@ virDomainPCIPlanFree(virDomainPCIPlan *plan)
         return;
 
     virBitmapFree(plan->spare);
+    virBitmapFree(plan->windowed);
     g_free(plan->written);
     g_free(plan);
 }
@@ -70,6 +72,7 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
     plan->padding = padding;
     plan->def = def;
     virBitmapClearAll(plan->spare);
+    virBitmapClearAll(plan->windowed);
     for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++)
         plan->parent[i] = -1;
 }
@@ -162,10 +165,20 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
         return -1;
     }
 
-    if (addrs->plan && addrs->plan->thrifty)
+    /* a slot that is to stay free is thrifty by itself */
+    if (addrs->plan && addrs->plan->thrifty && !req->thrifty) {
         request.thrifty = true;
+        request.sparing = req->controller == VIR_DOMAIN_PCI_ENDPOINT;
+    }
 
-    if ((rc = virDomainPCIGrowthFindSlot(addrs, &request, addr)) == 0)
+    rc = virDomainPCIGrowthFindSlot(addrs, &request, addr);
+
+    if (rc == 0 && request.sparing) {
+        request.sparing = false;
+        rc = virDomainPCIGrowthFindSlot(addrs, &request, addr);
+    }
+
+    if (rc == 0)
         virDomainPCISlotRequestRefuse(req, addrs->plan ? addrs->plan->def : NULL, addrs);
 
     return rc > 0 ? 0 : -1;
@@ -426,6 +439,9 @@ virDomainPCIPlanNote(virDomainPCIAddressSet *addrs,
 
     if (spare)
         ignore_value(virBitmapSetBit(addrs->plan->spare, bus));
+
+    if (virDomainPCIWindowsAny(virDomainPCITopologyGetWindows(addrs, bus)))
+        ignore_value(virBitmapSetBit(addrs->plan->windowed, bus));
 }
 
 

@@ -47,6 +47,11 @@ struct _virDomainPCIPlan {
      * lowest slots, as they would if they were attached while the guest runs. */
     virBitmap *spare;
 
+    /* controllers that were added with windows that are promised. Devices do
+     * not take their slots as long as there is any other, or others would have
+     * to be added in their place. */
+    virBitmap *windowed;
+
     /* the bus that is kept for a controller, by its index; -1: none */
     int parent[VIR_DOMAIN_PCI_BUSES_MAX];
 };

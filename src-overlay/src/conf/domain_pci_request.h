@@ -30,7 +30,9 @@ struct _virDomainPCISlotRequest {
                               * windows, though none are counted */
     bool thrifty;            /* not the lowest slot is wanted, but the one with
                               * the smallest windows that suit */
-    bool io;                 /* likewise, of a device with I/O BARs, which has to
+    bool sparing;            /* none is wanted that the plan has promised
+                              * windows for */
+    bool io;                 /* thrifty, for a device with I/O BARs, which has to
                               * work although it was not there at boot */
     const virDomainDeviceInfo *info; /* of the device, to name it; may be NULL */
 };

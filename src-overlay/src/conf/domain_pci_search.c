@@ -9,6 +9,7 @@
 
 #include <config.h>
 
+#include "domain_pci_plan.h"
 #include "domain_pci_topology_index.h"
 
 
@@ -105,8 +106,9 @@ virDomainPCITopologyNextBus(const virDomainPCITopology *topology,
 
 
 /* Is there address space for one device more that needs what @req asks for?
- * The slots of a bridge share its windows; the buses of the machine have what
- * the machine has, but no 64-bit window of a certain size. */
+ * The slots of a bridge share its windows, and what is in use may need as much;
+ * the buses of the machine have what the machine has, but no 64-bit window of
+ * a certain size. */
 static bool
 virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
                                    const virDomainPCIAddressBus *bus,
@@ -117,8 +119,8 @@ virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
     if (virDomainPCIModelIsRoot(bus->model))
         return req->windows.kib[VIR_DOMAIN_PCI_WINDOW_PREF64] == 0;
 
-    return virDomainPCIWindowsHold(&topo->windows, &req->windows,
-                                   __builtin_popcount(used) + 1);
+    return virDomainPCIWindowsHold(&topo->windows, &topo->promised, &req->windows,
+                                   __builtin_popcount(used) - topo->npromised + 1);
 }
 
 
@@ -161,6 +163,9 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how) ||
                 !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req))
+                continue;
+
+            if (req->sparing && virBitmapIsBitSet(addrs->plan->windowed, b))
                 continue;
 
             if (found && !virDomainPCITopologyIsThriftier(addrs, req, b, addr->bus))

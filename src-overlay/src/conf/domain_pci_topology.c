@@ -358,7 +358,8 @@ virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
  * Remembers where a PCI controller sits. Of other devices it remembers on a
  * dry run that they have no address of their own: a PCI controller that is
  * added later may have their slot, because controllers are placed before other
- * devices when addresses are really given.
+ * devices when addresses are really given. Windows are only asked for by slots
+ * that are kept free: what they take others cannot have.
  */
 void
 virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
@@ -369,6 +370,13 @@ virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
         virDomainPCITopologyConnect(addrs, req->controller, addr->bus);
     else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED))
         addrs->topology->buses[addr->bus].movable |= 1U << addr->slot;
+
+    if (virDomainPCIWindowsAny(&req->windows)) {
+        virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[addr->bus];
+
+        virDomainPCIWindowsAdd(&topo->promised, &req->windows);
+        topo->npromised++;
+    }
 }
 
 

@@ -32,6 +32,8 @@ typedef struct {
     uint32_t movable;   /* slots held only by devices that may still move */
     bool room;          /* there are empty or shared slots */
     virDomainPCIWindows windows; /* of the controller */
+    virDomainPCIWindows promised; /* what of them is kept for free slots */
+    size_t npromised;   /* how many these are */
 } virDomainPCITopologyBus;
 
 struct _virDomainPCITopology {

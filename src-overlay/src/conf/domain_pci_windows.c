@@ -16,10 +16,6 @@
 
 #define VIR_FROM_THIS VIR_FROM_DOMAIN
 
-/* I/O windows begin and end at multiples of 4 KiB (PCI-to-PCI Bridge
- * Architecture Specification 1.2, 3.2.5.6) */
-#define IO_GRANULARITY 4
-
 /* All I/O space there is, of 16 bit addresses */
 #define IO_MAX 64
 
@@ -109,8 +105,25 @@ virDomainPCIWindowsEqual(const virDomainPCIWindows *a,
 
 
 /**
+ * virDomainPCIWindowsAdd:
+ * @sum: what some devices need
+ * @windows: what one more needs
+ */
+void
+virDomainPCIWindowsAdd(virDomainPCIWindows *sum,
+                       const virDomainPCIWindows *windows)
+{
+    size_t i;
+
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
+        sum->kib[i] += windows->kib[i];
+}
+
+
+/**
  * virDomainPCIWindowsHold:
  * @windows: windows of a controller
+ * @taken: what of them is promised to others
  * @each: what each of some devices needs
  * @n: how many devices there are
  *
@@ -118,13 +131,16 @@ virDomainPCIWindowsEqual(const virDomainPCIWindows *a,
  */
 bool
 virDomainPCIWindowsHold(const virDomainPCIWindows *windows,
+                        const virDomainPCIWindows *taken,
                         const virDomainPCIWindows *each,
                         size_t n)
 {
     size_t i;
 
     for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
-        if (each->kib[i] > 0 && windows->kib[i] / each->kib[i] < n)
+        if (each->kib[i] > 0 &&
+            (windows->kib[i] < taken->kib[i] ||
+             (windows->kib[i] - taken->kib[i]) / each->kib[i] < n))
             return false;
     }
 
@@ -149,7 +165,8 @@ virDomainPCIWindowsMultiply(virDomainPCIWindows *windows,
         windows->kib[i] *= n;
 
     windows->kib[VIR_DOMAIN_PCI_WINDOW_IO] =
-        VIR_ROUND_UP(windows->kib[VIR_DOMAIN_PCI_WINDOW_IO], IO_GRANULARITY);
+        VIR_ROUND_UP(windows->kib[VIR_DOMAIN_PCI_WINDOW_IO],
+                     VIR_DOMAIN_PCI_IO_GRANULARITY);
 }
 
 
@@ -226,7 +243,7 @@ virDomainPCIWindowsProblem(const virDomainPCIWindows *windows)
 {
     const unsigned long long *kib = windows->kib;
 
-    if (kib[VIR_DOMAIN_PCI_WINDOW_IO] % IO_GRANULARITY != 0 ||
+    if (kib[VIR_DOMAIN_PCI_WINDOW_IO] % VIR_DOMAIN_PCI_IO_GRANULARITY != 0 ||
         kib[VIR_DOMAIN_PCI_WINDOW_IO] > IO_MAX)
         return _("'ioReserve' must be a multiple of 4 KiB, and 64 KiB at most");
 

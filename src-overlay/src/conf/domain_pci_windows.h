@@ -24,6 +24,10 @@ typedef enum {
 
 VIR_ENUM_DECL(virDomainPCIWindow);
 
+/* I/O windows begin and end at multiples of 4 KiB (PCI-to-PCI Bridge
+ * Architecture Specification 1.2, 3.2.5.6) */
+#define VIR_DOMAIN_PCI_IO_GRANULARITY 4
+
 /* Windows that a controller has or a device needs. Those that are not given are
  * up to the firmware. */
 typedef struct {
@@ -45,11 +49,17 @@ virDomainPCIWindowsEqual(const virDomainPCIWindows *a,
                          const virDomainPCIWindows *b)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+void
+virDomainPCIWindowsAdd(virDomainPCIWindows *sum,
+                       const virDomainPCIWindows *windows)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
 bool
 virDomainPCIWindowsHold(const virDomainPCIWindows *windows,
+                        const virDomainPCIWindows *taken,
                         const virDomainPCIWindows *each,
                         size_t n)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
 
 void
 virDomainPCIWindowsMultiply(virDomainPCIWindows *windows,

@@ -385,7 +385,8 @@ qemuPCIAnswerFillPromises(virDomainPCIReport *report,
 
     if (!(addrs = qemuDomainPCIAddressSetCreate(vm->def, priv->qemuCaps,
                                                 virDomainPCIControllersCountBuses(vm->def),
-                                                NULL, false)))
+                                                NULL, false)) ||
+        qemuDomainValidateDevicePCISlotsChipsets(vm->def, addrs) < 0)
         return -1;
 
     qemuPCIPromiseInit(&promise, vm->def->preferences, qemuPCIPolicyGet(vm->def));

@@ -144,7 +144,7 @@ qemuPCIWindowsCountIO(const virDomainDef *def,
 
     if (virDomainPCIModelIsRoot(parent->model)) {
         return windows.given[VIR_DOMAIN_PCI_WINDOW_IO] ?
-            windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] / 4 : 1;
+            windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] / VIR_DOMAIN_PCI_IO_GRANULARITY : 1;
     }
 
     /* a conventional bridge always has one, and so has the port above it,
