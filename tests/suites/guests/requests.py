@@ -7,7 +7,7 @@ import re
 
 import embedded
 import slots
-from lab import PC, PRISTINE, PSERIES, Q35, Broken, Machine, address, models, nic, pci, rng
+from lab import PC, PRISTINE, PSERIES, Q35, Broken, Machine, address, models, nic, pci, preference, rng
 from parts import hint, refusal
 from topology import Guest, changed, dishonoured, shared, show, unless, unreachable
 
@@ -447,9 +447,52 @@ def full_but_isolated(bench):
             faults += unless(guest.pci_addresses()['ua-i'][1] == 30, f'it is at {place(guest, "i")}')
 
 
+# -- windows, which the guest reads from its controllers ---------------------------------------------------
+
+OTHER_WINDOWS = "has other 'memReserve', 'pref64Reserve' or 'ioReserve' than the source"
+
+
+def other_windows(text):
+    """(what, TEXT with another window), for each kind of window changed, dropped and added"""
+    for name, size in (('memReserve', 4096), ('pref64Reserve', 8192), ('ioReserve', 4)):
+        given = f" {name}='{size}'"
+        yield f'{name} changed', text.replace(given, f" {name}='{size * 2}'", 1)
+        yield f'{name} dropped', text.replace(given, '', 1)
+        # the port that is promised without any has ioReserve='0'
+        yield f'{name} added', text.replace(" ioReserve='0'", f" {name}='{size}'" if name == 'ioReserve' else f"{given} ioReserve='0'", 1)
+
+
+def saved_windows(bench):
+    if not (point := on(bench, Q35, 'a saved guest: restore --xml and save-image-define with other windows are refused')):
+        return
+    with bench.lab() as lab:
+        image = lab.root / 'work' / 'image'
+        with point as faults:
+            wishes = preference('pcieHotplugSlots', 1, memReserve=4096, pref64Reserve=8192, ioReserve=4) + preference('pcieHotplugSlots', 1)
+            lab.define('g', Q35.domain('g', rng('cold'), wishes))
+            lab.must('start g --paused')
+            live = lab.dump('g', live=True)
+            lab.must(f'save g {image}')
+            saved = lab.must(f'save-image-dumpxml {image}')
+            # preferences stay as they are: the guest does not know them
+            head, separator, devices = saved.partition('<devices>')
+            for what, text in other_windows(devices):
+                faults += unless(text != devices, f'{what}: it is not')
+                for command in (f'save-image-define {image}', f'restore {image} --paused --xml'):
+                    ok, answer = lab.run(f'{command} {lab.file(head + separator + text)}')
+                    faults += unless(not ok and OTHER_WINDOWS in answer, f'{what}: {command.split()[0]}: {answer.strip() or "accepted"}')
+            faults += changed(saved, lab.must(f'save-image-dumpxml {image}'))
+        with on(bench, Q35, 'a saved guest: the same with the same windows are accepted, and the guest runs on') as faults:
+            lab.must(f'save-image-define {image} {lab.file(saved)}')
+            lab.must(f'restore {image} --paused --xml {lab.file(saved)}')
+            faults += changed(re.sub(r"<domain [^>]*>", '', live), re.sub(r"<domain [^>]*>", '', lab.dump('g', live=True))) + lab.misplaced('g')
+            ok, text = lab.attach('g', rng('hot'), '--live')
+            faults += unless(ok, text.strip()) + lab.misplaced('g')
+
+
 SCENARIOS = (zpci, update_keeps_place, same_place_in_both, update_to_no_pci, update_checks_hints, order_of_devices,
              far_buses, all_phbs, companions, live_kinds, live_refusals, live_disk, unknown_hints, spare_dmi_bridge, isolated_live,
-             phb_hotplug_off, full_but_isolated)
+             phb_hotplug_off, full_but_isolated, saved_windows)
 
 
 def requests(bench):
