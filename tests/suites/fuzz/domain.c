@@ -573,6 +573,8 @@ testEdit(xmlDocPtr doc)
     };
     static const char *const hints[] = { "hotpluggable", "busHint", "preferredConnection" };
     static const char *const classes[] = { "pci", "pcie" };
+    static const char *const windows[] = { "memReserve", "pref64Reserve", "ioReserve" };
+    static const char *const sizes[] = { "0", "4", "4", "8", "1024", "65536", "8388608", "4398046511104" };
     static const char *const answers[] = { "yes", "no" };
     static const char *const types[] = { "pci", "virtio-mmio" };
     g_autoptr(GPtrArray) elements = g_ptr_array_new();
@@ -681,6 +683,8 @@ testEdit(xmlDocPtr doc)
         testSet(node, "name", name);
         testSet(node, "value", STREQ(name, "defaultAddressType") ? ONE_OF(types) :
                 STREQ(name, "hotpluggable") ? ONE_OF(answers) : number);
+        if (testRandom(4) == 0)
+            testSet(node, ONE_OF(windows), ONE_OF(sizes));
         break;
     }
 
@@ -695,6 +699,8 @@ testEdit(xmlDocPtr doc)
         }
         if (testRandom(5) == 0)
             testSet(testChild(node, "target"), "hotplug", testRandom(2) ? "off" : "on");
+        if (testRandom(5) == 0)
+            testSet(testChild(node, "target"), ONE_OF(windows), ONE_OF(sizes));
         break;
 
     case 14: { /* another machine */

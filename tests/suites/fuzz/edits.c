@@ -43,6 +43,7 @@ typedef struct {
     char *preferences;
     int wanted[2];          /* slots that are promised: conventional, PCIe */
     int found[2];           /* those that the driver says are free; only asked for if some are promised */
+    int missing[2];         /* those that it says are not, or have smaller windows */
     Bus buses[BUSES];
     int last;               /* highest index of a PCI controller */
     bool i440fx;
@@ -304,13 +305,18 @@ guestNew(const char *xml)
         g_autofree char *name = attribute(node, "name");
         g_autofree char *value = attribute(node, "value");
 
+        g_autofree char *mem = attribute(node, "memReserve");
+        g_autofree char *pref64 = attribute(node, "pref64Reserve");
+        g_autofree char *io = attribute(node, "ioReserve");
+
         if (!name)
             continue;
-        g_string_append_printf(preferences, "%s=%s ", name, value);
+        g_string_append_printf(preferences, "%s=%s/%s/%s/%s ", name, value, mem ? mem : "", pref64 ? pref64 : "",
+                               io ? io : "");
         if (strcmp(name, "pciHotplugSlots") == 0)
-            guest->wanted[0] = atoi(value);
+            guest->wanted[0] += atoi(value);
         if (strcmp(name, "pcieHotplugSlots") == 0)
-            guest->wanted[1] = atoi(value);
+            guest->wanted[1] += atoi(value);
     }
     guest->preferences = g_strdup(preferences->str);
     guest->devices = child(domain, "devices");
@@ -335,17 +341,17 @@ hotplugs(const Guest *guest, int index)
 }
 
 
-/* What "slots" is below KEY in an answer of the driver */
+/* What WHAT is below KEY in an answer of the driver */
 static int
-slotsBelow(const char *answer, const char *key)
+numberBelow(const char *answer, const char *key, const char *what)
 {
     const char *where = strstr(answer, "\"free\"");
 
     where = where ? strstr(where, key) : NULL;
-    where = where ? strstr(where, "\"slots\": ") : NULL;
+    where = where ? strstr(where, what) : NULL;
     if (!where)
         g_error("the driver does not say how many slots are free: %s", answer);
-    return atoi(where + strlen("\"slots\": "));
+    return atoi(where + strlen(what));
 }
 
 
@@ -359,8 +365,10 @@ askFree(virConnectPtr conn, Guest *guest)
         return;
     if (!(answer = virConnectDomainXMLToNative(conn, "pci-topology", guest->xml, 0)))
         g_error("pci-topology: %s", virGetLastErrorMessage());
-    guest->found[0] = slotsBelow(answer, "\"conventional\"");
-    guest->found[1] = slotsBelow(answer, "\"pcie\"");
+    guest->found[0] = numberBelow(answer, "\"conventional\"", "\"slots\": ");
+    guest->found[1] = numberBelow(answer, "\"pcie\"", "\"slots\": ");
+    guest->missing[0] = numberBelow(answer, "\"conventional\"", "\"missing\": ");
+    guest->missing[1] = numberBelow(answer, "\"pcie\"", "\"missing\": ");
 }
 
 
@@ -462,7 +470,8 @@ checkAnyTime(const Guest *guest, const char *step)
 static bool
 isShort(const Guest *guest)
 {
-    return guest->found[0] < guest->wanted[0] || guest->found[1] < guest->wanted[1];
+    return guest->found[0] < guest->wanted[0] || guest->found[1] < guest->wanted[1] ||
+        guest->missing[0] > 0 || guest->missing[1] > 0;
 }
 
 
@@ -471,7 +480,8 @@ checkPromise(const Guest *guest, const char *step)
 {
     count(checked, "promise");
     if (isShort(guest))
-        fault("promise", step, "%sfree: %d conventional, %d PCIe", guest->preferences, guest->found[0], guest->found[1]);
+        fault("promise", step, "%sfree: %d conventional, %d PCIe; missing: %d and %d", guest->preferences,
+              guest->found[0], guest->found[1], guest->missing[0], guest->missing[1]);
 }
 
 
@@ -568,6 +578,17 @@ randomDevice(const Guest *guest, bool express)
 
 
 static char *
+randomWindows(bool io)
+{
+    static const char *const memory[] = { "", "", " memReserve='1024'", " memReserve='4096'" };
+    static const char *const memory64[] = { "", "", " pref64Reserve='65536'", " pref64Reserve='8388608'" };
+    static const char *const ports[] = { "", "", "", " ioReserve='0'", " ioReserve='4'" };
+
+    return g_strdup_printf("%s%s%s", ONE_OF(memory), ONE_OF(memory64), io ? ONE_OF(ports) : "");
+}
+
+
+static char *
 randomController(const Guest *guest, bool express, const char *arch)
 {
     static const char *const expressModels[] = {
@@ -577,8 +598,10 @@ randomController(const Guest *guest, bool express, const char *arch)
     const char *model = express ? ONE_OF(expressModels) :
         strcmp(arch, "ppc64") == 0 && roll(2) ? "pci-root" : "pci-bridge";
 
-    return g_strdup_printf("<controller type='pci' index='%d' model='%s'>%s</controller>", guest->last + 1, model,
-                           express && roll(8) == 0 && strcmp(model, "pcie-root-port") == 0 ? "<target hotplug='off'/>" : "");
+    g_autofree char *windows = oneOf(model, "pcie-root-port", "pci-bridge", NULL) ? randomWindows(true) : g_strdup("");
+
+    return g_strdup_printf("<controller type='pci' index='%d' model='%s'><target%s%s/></controller>", guest->last + 1, model,
+                           express && roll(8) == 0 && strcmp(model, "pcie-root-port") == 0 ? " hotplug='off'" : "", windows);
 }
 
 
@@ -589,6 +612,14 @@ randomPreferences(bool express)
 
     if (express && roll(3))
         g_string_append_printf(text, "<preference name='pcieHotplugSlots' value='%d'/>", roll(10));
+    /* on the machines that cannot have windows this is refused */
+    if (roll(4) == 0) {
+        g_autofree char *windows = randomWindows(express);
+
+        if (*windows)
+            g_string_append_printf(text, "<preference name='%s' value='%d'%s/>",
+                                   express ? "pcieHotplugSlots" : "pciHotplugSlots", 1 + roll(4), windows);
+    }
     if (roll(express ? 4 : 2) == 0)
         g_string_append_printf(text, "<preference name='pciHotplugSlots' value='%d'/>", roll(45));
     if (roll(5) == 0)
@@ -982,6 +1013,8 @@ selfTest(void)
     g_autoptr(Guest) port = sample("", PORT);
     g_autoptr(Guest) used = sample(WISH, PORT RNG("1", ""));
     g_autoptr(Guest) empty = sample(WISH, PORT);
+    g_autoptr(Guest) small = sample(WISH, PORT);
+    g_autoptr(Guest) windowed = sample("<preference name='pcieHotplugSlots' value='1' memReserve='4'/>", PORT);
     g_autoptr(Guest) moved = sample(WISH, PORT RNG("0", ""));
     g_autoptr(Guest) cold = sample(WISH, PORT RNG("1", "hotpluggable='no'"));
     g_autoptr(Guest) warm = sample(WISH, PORT RNG("1", "hotpluggable='yes'"));
@@ -1000,7 +1033,8 @@ selfTest(void)
         } \
     } while (0)
 
-    empty->found[1] = slotsBelow("{\n  \"free\": {\n    \"pcie\": {\n      \"slots\": 1,\n", "\"pcie\"");
+    empty->found[1] = numberBelow("{\n  \"free\": {\n    \"pcie\": {\n      \"slots\": 1,\n", "\"pcie\"", "\"slots\": ");
+    small->found[1] = small->missing[1] = 1;
     /* what they say does not count, only whether they say something */
     silent = true;
     EXPECT("a moved device", true, checkMoved(used, moved, ""));
@@ -1011,7 +1045,9 @@ selfTest(void)
     EXPECT("a controller that was removed", false, checkControllers(port, none, true, "PCI controller 1", ""));
     EXPECT("a broken promise", true, checkPromise(used, ""));
     EXPECT("a promise", false, checkPromise(empty, ""));
+    EXPECT("a slot with too small a window", true, checkPromise(small, ""));
     EXPECT("lost preferences", true, checkKept(empty, port, ""));
+    EXPECT("a lost window", true, checkKept(windowed, empty, ""));
     EXPECT("a lost hint", true, checkKept(cold, used, ""));
     EXPECT("a kept hint", false, checkKept(cold, cold, ""));
     EXPECT("a dishonoured hint", true, checkAnyTime(cold, ""));
