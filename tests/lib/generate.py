@@ -128,6 +128,7 @@ class Generator:
         self.usb_none = False       # the guest has no USB at all
         self.hint_share = 0.0       # how many devices have hints
         self.odd_hint_share = 0.0   # how many of these make no sense, or contradict the address
+        self.window_share = 0.0     # how many PCI controllers and promises have windows, where they can
 
     def chance(self, share):
         return self.rng.random() < share
@@ -174,8 +175,43 @@ class Generator:
         if self.family in MMIO and self.chance(0.3):
             rows.append(('defaultAddressType', 'virtio-mmio' if self.family in NO_PCI else self.one('pci', 'virtio-mmio')))
         self.rng.shuffle(rows)
-        lines = ''.join(f"<preference name='{name}' value='{value}'/>\n" for name, value in rows)
+        rows = [(name, value, '') for name, value in rows]
+        # nothing is drawn for a domain without windows: it stays what it was before there were windows
+        if self.window_share:
+            rows = self.promises(rows)
+        lines = ''.join(f"<preference name='{name}' value='{value}'{windows}/>\n" for name, value, windows in rows)
         return f'<preferences>\n{lines}</preferences>\n' if rows or self.chance(0.5) else ''
+
+    def promises(self, rows):
+        """The same with windows, and some names several times"""
+        result = []
+        can = self.family in ('pc', 'q35')
+        for name, value, _ in rows:
+            slots = name in ('pcieHotplugSlots', 'pciHotplugSlots')
+            if not self.chance(self.window_share if can and slots else 0.05):
+                result.append((name, value, ''))
+                continue
+            for _ in range(self.one(1, 1, 2, 3)):
+                few = self.rng.randint(1, 3) if self.chance(0.7) else value
+                result.append((name, few if slots else value, self.windows(io=name == 'pcieHotplugSlots')))
+            if slots and self.chance(0.5):
+                result.append((name, value, ''))
+        self.rng.shuffle(result)
+        return result
+
+    def windows(self, io=True):
+        """Attributes of a <target> or <preference>; few of them are such that nobody can have them"""
+        if self.chance(0.03):
+            return self.one(" memReserve='0'", " ioReserve='6'", " ioReserve='68'", " memReserve='4194304'", " pref64Reserve='x'",
+                            " pref64Reserve='4398046511105'", " ioReserve='4'", " ioReserve='-1'")
+        return self.good_windows(io)
+
+    def good_windows(self, io=True):
+        kinds = [" memReserve='{}'".format(self.one(4, 1024, 1024, 2048, 4096, 16384)),
+                 " pref64Reserve='{}'".format(self.one(4, 1024, 65536, 65536, 1048576, 8388608))]
+        if io:
+            kinds.append(" ioReserve='{}'".format(self.one(0, 4, 4, 4, 8)))
+        return ''.join(kind for kind in kinds if self.chance(0.4)) or self.rng.choice(kinds)
 
     def place(self, virtio):
         if virtio and self.chance(self.mmio_share):
@@ -383,6 +419,10 @@ class Generator:
                 inner += f"<target index='{index}'/>"
         elif model == 'pci-root' and self.chance(0.2):
             inner += "<target hotplug='off'/>"
+        # as above, nothing is drawn for a domain without windows
+        if self.window_share and self.chance(self.window_share if model in ('pcie-root-port', 'pci-bridge') else 0.01):
+            inner = inner or '<target/>'
+            inner = inner.replace('/>', f'{self.windows()}/>')
         where = '' if index is None else f" index='{index}'"
         return f"<controller type='pci'{where} model='{model}'>{inner}{address}</controller>"
 

@@ -10,13 +10,16 @@ from generate import EXPRESS, NO_PCI
 # messages that say that there is no topology for what is asked
 NO_PLAN = re.compile('No more available PCI slots|a PCI slot is needed to connect|cannot be automatically added|No usable target index|'
                      'Attempted double use|Invalid PCI address|cannot be plugged into|preference .* asks for .* free slots, but|'
-                     'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of')
+                     'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of|'
+                     "'ioReserve' is promised, but|memory windows of|64-bit windows of")
 # what has nothing to do with slots
 OTHER = re.compile("USB is disabled|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
-                   "spapr-vio reg|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
+                   "spapr-vio (reg|address)|PIIX3 USB controller at index 0 must have|target index '.*' out of range|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
                    "model of watchdog cannot be used with this machine|"
                    "does not support configuring the address|No PCI buses available|Primary SATA controller must have|"
-                   "requires address type|only 'pci' addresses are supported|Required option 'modelName' is not set")
+                   "requires address type|only 'pci' addresses are supported|Required option 'modelName' is not set|"
+                   "preference .* is given more than once|are not supported for preference|Invalid value for attribute '(mem|pref64|io)Reserve'|"
+                   "'memReserve', 'pref64Reserve' or 'ioReserve' is not supported for PCI controller")
 PHBS = 31
 
 
@@ -32,9 +35,9 @@ def conventional_slots(guest, hotplug):
 
 def wanted_slots(before, guest):
     """kind -> number of slots that are to stay free, by preference or by libvirt's own rule"""
-    wanted = {kind: topology.number(guest.preferences.get(name)) for name, kind in slots.PREFERENCES.items()}
+    wanted = {kind: sum(promise.number for promise in slots.promises(guest) if promise.kind == kind) for kind in slots.PREFERENCES.values()}
     model = guest.controllers[0].get('model') if 0 in guest.controllers else None
-    if model == 'pcie-root' and 'pcieHotplugSlots' not in guest.preferences and not before.controllers.keys() - {0}:
+    if model == 'pcie-root' and not guest.prefers('pcieHotplugSlots') and not before.controllers.keys() - {0}:
         wanted['pcie'] = 1
     return wanted, model == 'pci-root'
 
@@ -55,7 +58,14 @@ def superfluous(before, guest):
     video = next((key for key, element in before.devices.items() if element.tag == 'video'), None)
     if video and not topology.pci_address(before.devices[video]) and guest.pci_addresses().get(video, (0, 0, 1))[1:3] != (0, 1):
         wanted['pcie'] += 1
-    hinted = bool(guest.hints()) or 'hotpluggable' in guest.preferences
+    hinted = bool(guest.hints()) or guest.prefers('hotpluggable')
+    windowed = any(promise.windows for promise in slots.promises(guest))
+
+    def needed_for_windows(index, kind):
+        """Would a promise be broken without this one? What is in it would have other slots, and take room of their windows."""
+        more = len({where[1:3] for where in guest.pci_addresses().values() if where[1] == index})
+        return windowed and slots.missing(guest, without={index}, more=slots.Promise(kind, more, {})) > 0
+
     faults = []
     # a port for each pcie-to-pci-bridge is added even if there is a free one
     own = list(added.values()).count('pcie-to-pci-bridge')
@@ -63,6 +73,7 @@ def superfluous(before, guest):
     ports = [index for index, model in added.items() if model in slots.PORTS and
              not any(map(topology.is_pci_controller, users.get(index, ()))) and not (hinted and index in users)]
     placed = all(topology.pci_address(element) for index, element in before.controllers.items() if index)
+    ports = [index for index in ports if not needed_for_windows(index, 'pcie')]
     if placed and free['pcie'] > wanted['pcie'] + own and len(ports) > own:
         faults.append(f'{free["pcie"]} ports are free and {wanted["pcie"]} are wanted, but {len(ports)} were added')
     # libvirt looks for a slot for each USB2 companion, and then puts all of them in that of the master
@@ -70,7 +81,7 @@ def superfluous(before, guest):
     # where no other bridge can have memory for many ordinary devices, there is one that has
     memory = [index for index, model in added.items()
               if model == 'pci-bridge' and guest.controllers[index].find('target[@memReserve]') is not None]
-    needed = memory if not growth and len(memory) == 1 and wanted['pci'] > 6 else []
+    needed = memory if not growth and len(memory) == 1 and any(map(slots.ordinary, slots.promises(guest))) else []
     # without one of them: its slots are gone, and that in which it sits is free
     for index, model in added.items():
         if index in needed or slots.HOTPLUG.get(model, ('',))[0] != 'pci' or index in users and (hinted or model not in ('pci-bridge', 'pci-root')):
@@ -78,7 +89,7 @@ def superfluous(before, guest):
         back = 1 if model == 'pci-bridge' else 0
         hot = back if slots.hotplugs(guest, guest.parents()[index] or 0) else 0
         least = max(wanted['pci'], 1 if growth else 0)
-        if every - 31 + back >= least and free['pci'] - 31 + hot >= wanted['pci']:
+        if every - 31 + back >= least and free['pci'] - 31 + hot >= wanted['pci'] and not needed_for_windows(index, 'pci'):
             faults.append(f'{model} {index} was added: {every} conventional slots are free, {free["pci"]} of them for hotplug, '
                           f'and {least} are wanted, {wanted["pci"]} for hotplug')
             break

@@ -3,7 +3,14 @@
 
 This is the only model of slots that the tests have. It looks at a topology.Guest, that is at XML, and asks
 nobody; tests/suites/slots compares it with what the driver counts.
+
+A slot counts for a promise with windows if they are known to be large enough: each of those that its controller has
+by its <target> is at least as large. The slots of a bridge share its windows, so that it needs room for what is in its
+other slots as well; the root buses have the memory of the machine, but no 64-bit window of a certain size. Each slot is
+counted once, for the largest promise first, and of those that suit it the one with the smallest windows.
 """
+
+import collections
 
 # what a controller offers while the guest runs: kind of slot, and which
 HOTPLUG = {
@@ -14,6 +21,11 @@ HOTPLUG = {
     'pcie-to-pci-bridge': ('pci', range(1, 32)),
 }
 PREFERENCES = {'pcieHotplugSlots': 'pcie', 'pciHotplugSlots': 'pci'}
+WINDOWS = ('memReserve', 'pref64Reserve', 'ioReserve')
+# so many conventional slots are promised by number alone that bridges are added with memory for them
+ORDINARY = 7
+
+Promise = collections.namedtuple('Promise', 'kind number windows')
 PORTS = tuple(model for model, (kind, _) in HOTPLUG.items() if kind == 'pcie')
 
 
@@ -48,9 +60,15 @@ def hotplug_slots(guest, groups=False):
     return found
 
 
+def used_slots(guest, without=()):
+    """Set of (bus, slot) with some device. WITHOUT: PCI controllers that do not count."""
+    names = {f'PCI controller {index}' for index in without}
+    return {address[1:3] for name, address in guest.pci_addresses().items() if name not in names}
+
+
 def free_slots(guest, groups=False):
     """kind -> set of (bus, slot) where a device can be plugged in while the guest runs"""
-    used = {address[1:3] for address in guest.pci_addresses().values()}
+    used = used_slots(guest)
     return {kind: slots - used for kind, slots in hotplug_slots(guest, groups).items()}
 
 
@@ -66,3 +84,79 @@ def free_ports(guest):
 def promised(guest, preference):
     """Number of free slots of the kind that a preference is about"""
     return count(guest)[PREFERENCES[preference]]
+
+
+# -- windows -------------------------------------------------------------------------------------------
+
+def windows(element):
+    """kind -> KiB of the windows that are given as attributes of an element, which may be missing"""
+    return {} if element is None else {kind: int(element.get(kind)) for kind in WINDOWS if element.get(kind) is not None}
+
+
+def size(given):
+    """Sorts windows: 64-bit windows are the most precious, then those for I/O, then memory"""
+    return given.get('pref64Reserve', 0), given.get('ioReserve', 0) > 0, given.get('memReserve', 0)
+
+
+def promises(guest):
+    """What <preferences> promise, the largest windows first"""
+    rows = [Promise(PREFERENCES[row['name']], int(row['value']), windows(row)) for row in guest.preferences if row['name'] in PREFERENCES]
+    return sorted((promise for promise in rows if promise.number), key=lambda promise: size(promise.windows), reverse=True)
+
+
+def ordinary(promise):
+    return promise.kind == 'pci' and promise.number >= ORDINARY and not promise.windows
+
+
+class Windows:
+    """The windows of the buses of a guest, and what takes room in them: devices, which may need as much as who asks,
+    and promises of which it is known"""
+
+    def __init__(self, guest, used):
+        self.given = {index: None if element.get('model') in ('pci-root', 'pcie-root') else windows(element.find('target'))
+                      for index, element in guest.controllers.items()}
+        self.users = collections.Counter(bus for bus, _ in used)
+        self.taken = collections.Counter()
+
+    def suffice(self, bus, needed):
+        """Is there room for one device more that needs this?"""
+        if self.given[bus] is None:
+            return not needed.get('pref64Reserve')
+        return all(self.taken[bus, kind] + kib * (self.users[bus] + 1) <= self.given[bus].get(kind, 0) for kind, kib in needed.items() if kib)
+
+    def take(self, bus, needed):
+        self.taken.update({(bus, kind): kib for kind, kib in needed.items()})
+
+    def size(self, bus):
+        return size(self.given[bus] or {})
+
+
+def kept(guest, groups=False, without=(), more=None):
+    """(promise, how many slots are free for it, at most what it asks for) of each promise. WITHOUT: PCI controllers
+    that are not there, nor anything behind them. MORE: a promise for devices that come before the others, and may
+    need as much as anybody."""
+    used = used_slots(guest, without)
+    room = Windows(guest, used)
+    buses = {kind: collections.Counter(bus for bus, _ in found - used if bus not in without)
+             for kind, found in hotplug_slots(guest, groups).items()}
+    result = []
+    for promise in [more, *promises(guest)] if more else promises(guest):
+        left, found = buses[promise.kind], 0
+        while found < promise.number:
+            suits = [bus for bus in left if left[bus] > 0 and room.suffice(bus, promise.windows)]
+            if not suits:
+                break
+            bus = min(suits, key=lambda bus: (room.size(bus), bus))
+            left[bus] -= 1
+            if promise is more:
+                room.users[bus] += 1
+            else:
+                room.take(bus, promise.windows)
+            found += 1
+        result.append((promise, found))
+    return result
+
+
+def missing(guest, **changes):
+    """How many promised slots there are not; CHANGES as for kept()"""
+    return sum(promise.number - found for promise, found in kept(guest, **changes))

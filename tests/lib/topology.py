@@ -60,7 +60,8 @@ class Guest:
         machine = domain.find('os/type')
         self.machine = '' if machine is None else machine.get('machine', '')
         self.acpi = domain.find('features/acpi') is not None
-        self.preferences = {element.get('name'): element.get('value') for element in domain.iterfind('preferences/preference')}
+        # the attributes of each; a name may be there several times
+        self.preferences = [dict(element.attrib) for element in domain.iterfind('preferences/preference')]
         for element in domain.find('devices'):
             alias = element.find('alias')
             if element.tag in NOT_DEVICES:
@@ -101,6 +102,9 @@ class Guest:
     def pseries(self):
         return self.machine.startswith('pseries')
 
+    def prefers(self, name):
+        return any(row.get('name') == name for row in self.preferences)
+
     def hints(self):
         """name -> hints of a device, for those that have some"""
         found = {}
@@ -113,10 +117,9 @@ class Guest:
 
 
 def short(guest):
-    """Preferences that ask for more free slots than there are"""
-    free = slots.count(guest)
-    return [f'{name} is {guest.preferences[name]}, but {free[kind]} slots are free' for name, kind in slots.PREFERENCES.items()
-            if free[kind] < number(guest.preferences.get(name))]
+    """Preferences that ask for more free slots than there are, or for larger windows"""
+    return [f'{promise.number} {promise.kind} slots are promised{f" with {promise.windows}" if promise.windows else ""}, but {found} are free'
+            for promise, found in slots.kept(guest) if found < promise.number]
 
 
 def dishonoured(guest):
@@ -298,8 +301,16 @@ def sample_device(alias, bus, slot):
             f"<address type='pci' domain='0x0000' bus='{bus:#04x}' slot='{slot:#04x}' function='0x0'/></rng>")
 
 
-def sample_wishes(devices, machine='q35', acpi=True, **preferences):
-    rows = ''.join(f"<preference name='{name}' value='{value}'/>" for name, value in preferences.items())
+def sample_promise(name, value, **given):
+    return f"<preference name='{name}' value='{value}' {sample_windows(**given)}/>"
+
+
+def sample_windows(**given):
+    return ' '.join(f"{kind}Reserve='{kib}'" for kind, kib in given.items())
+
+
+def sample_wishes(devices, machine='q35', acpi=True, rows='', **preferences):
+    rows += ''.join(f"<preference name='{name}' value='{value}'/>" for name, value in preferences.items())
     return Guest(f"<domain><os><type machine='{machine}'>hvm</type></os><features>{'<acpi/>' if acpi else ''}</features>"
                  f"<preferences>{rows}</preferences><devices>{''.join(devices)}</devices></domain>")
 
@@ -334,7 +345,15 @@ def self_test_wishes():
     yield expect('enough slots', short(sample_wishes([root, port], pcieHotplugSlots=1)), False)
     yield expect('too few PCIe slots', short(sample_wishes([root, port], pcieHotplugSlots=2)), True)
     yield expect('too few conventional slots', short(sample_wishes(pci, pciHotplugSlots=32)), True)
-    yield expect('a lost preference', unlike({'pcieHotplugSlots': '2'}, sample_wishes([root, port])), True)
+    wish = sample_wishes([root, port], pcieHotplugSlots=1)
+    yield expect('a lost preference', unlike(wish.preferences, sample_wishes([root, port])), True)
+    yield expect('another number', unlike(wish.preferences, sample_wishes([root, port], pcieHotplugSlots=2)), True)
+    yield expect('a preference that is kept', unlike(wish.preferences, sample_wishes([root, port], pcieHotplugSlots=1)), False)
+    windowed = [sample_promise('pcieHotplugSlots', 1, mem=4), sample_promise('pcieHotplugSlots', 1)]
+    yield expect('a lost window', unlike(sample_wishes([], rows=windowed[0]).preferences, sample_wishes([], rows=windowed[1])), True)
+    yield expect('one of a name that is there twice is lost', unlike(sample_wishes([], rows=''.join(windowed)).preferences,
+                                                                   sample_wishes([], rows=windowed[1])), True)
+    yield from self_test_windows(expect)
 
     def hinted(bus, slot, hint):
         return sample_device('a', bus, slot).replace("type='pci'", f"type='pci' {hint}")
@@ -359,6 +378,50 @@ def self_test_wishes():
     yield expect('a hint of a device that was removed', lost(asked, sample_wishes([root, port])), False)
     yield expect('a controller that was added', added_controllers(sample_wishes([root]), sample_wishes([root, port])), True)
     yield expect('a controller that was removed', added_controllers(sample_wishes([root, port]), sample_wishes([root])), False)
+
+
+def self_test_windows(expect):
+    """The same for promises with windows"""
+    def ports(*given):
+        rows = [sample_controller(0, 'pcie-root')]
+        for index, windows in enumerate(given, 1):
+            rows.append(sample_controller(index, 'pcie-root-port', 0, index).replace('><address', f'><target {sample_windows(**windows)}/><address'))
+        return rows
+
+    def bridge(**given):
+        return [sample_controller(0, 'pcie-root'), sample_controller(1, 'pcie-to-pci-bridge', 0, 1),
+                sample_controller(2, 'pci-bridge', 1, 1).replace('><address', f'><target {sample_windows(**given)}/><address')]
+
+    def pcie(number, **given):
+        return sample_promise('pcieHotplugSlots', number, **given)
+
+    def pci(number, **given):
+        return sample_promise('pciHotplugSlots', number, **given)
+
+    pc = [sample_controller(0, 'pci-root')]
+    for what, devices, rows, caught in (
+            ('a port with the window', ports({'mem': 8}), pcie(1, mem=8), False),
+            ('a port with a larger window', ports({'pref64': 16}), pcie(1, pref64=8), False),
+            ('a port with a smaller window', ports({'pref64': 7}), pcie(1, pref64=8), True),
+            ('a port with another window', ports({'mem': 8}), pcie(1, pref64=8), True),
+            ('a port with one of two windows', ports({'mem': 8}), pcie(1, mem=8, io=4), True),
+            ('a port without windows', ports({}), pcie(1, io=4), True),
+            ('a port where no I/O is wanted', ports({}), pcie(1, io=0), False),
+            ('a used port with the window', [*ports({'mem': 8}), sample_device('a', 1, 0)], pcie(1, mem=8), True),
+            ('two promises, two ports', ports({}, {'mem': 8}), pcie(1) + pcie(1, mem=8), False),
+            ('two promises, one port', ports({'mem': 8}), pcie(1, mem=8) + pcie(1), True),
+            ('the largest promise comes first', ports({'mem': 8, 'pref64': 8}, {'mem': 8}), pcie(1, mem=8) + pcie(1, pref64=8), False),
+            ('the smallest port that suits', ports({'mem': 8, 'io': 4}, {'mem': 8}), pcie(1, mem=8) + pcie(1, io=4), False),
+            ('a bridge with room for two', bridge(mem=16), pci(2, mem=8), False),
+            ('a bridge with room for one', bridge(mem=15), pci(2, mem=8), True),
+            ('a bridge with room for two, one slot is used', [*bridge(mem=16), sample_device('a', 2, 1)], pci(2, mem=8), True),
+            ('a bridge with room for two promises', bridge(mem=24), pci(1, mem=16) + pci(1, mem=8), False),
+            ('a bridge with room for two promises of the smaller', bridge(mem=23), pci(1, mem=16) + pci(1, mem=8), True),
+            ('a bridge with windows and one without', bridge(mem=16), pci(2, mem=8) + pci(59), False),
+            ('a bridge with windows and one without, one slot more', bridge(mem=16), pci(2, mem=8) + pci(60), True)):
+        yield expect(f'windows: {what}', short(sample_wishes(devices, rows=rows)), caught)
+    yield expect('windows: the root bus has memory', short(sample_wishes(pc, 'pc', rows=pci(30, mem=1024))), False)
+    yield expect('windows: the root bus has no 64-bit window', short(sample_wishes(pc, 'pc', rows=pci(1, pref64=4))), True)
 
 
 def self_test():
