@@ -22,6 +22,7 @@
 
 #include "testutils.h"
 #include "domain_pci_controllers.h"
+#include "domain_pci_numbers.h"
 #include "domain_pci_plan.h"
 #include "domain_pci_topology.h"
 #include "virerror.h"
@@ -55,23 +56,24 @@ typedef struct {
     const char *models;    /* in order of preference */
     size_t rootsMax;
     const char *rootBridge;
+    const char *nodeHost;
 } testRules;
 
 static const testRules q35 = {
-    PORTS "pci-bridge pcie-to-pci-bridge", 1, "dmi-to-pci-bridge"
+    PORTS "pci-bridge pcie-to-pci-bridge", 1, "dmi-to-pci-bridge", "pcie-expander-bus"
 };
 static const testRules noRootBridge = {
-    PORTS "pci-bridge pcie-to-pci-bridge", 1, NULL
+    PORTS "pci-bridge pcie-to-pci-bridge", 1, NULL, NULL
 };
 static const testRules noSwitch = {
-    "pcie-root-port pci-bridge pcie-to-pci-bridge", 1, NULL
+    "pcie-root-port pci-bridge pcie-to-pci-bridge", 1, NULL, NULL
 };
 static const testRules oldQ35 = {
-    PORTS "pci-bridge dmi-to-pci-bridge", 1, "dmi-to-pci-bridge"
+    PORTS "pci-bridge dmi-to-pci-bridge", 1, "dmi-to-pci-bridge", NULL
 };
-static const testRules noBridge = { PORTS "pci-bridge", 1, NULL };
-static const testRules i440fx = { "pci-bridge", 1, NULL };
-static const testRules pseries = { "pci-root pci-bridge", 4, NULL };
+static const testRules noBridge = { PORTS "pci-bridge", 1, NULL, NULL };
+static const testRules i440fx = { "pci-bridge", 1, NULL, "pci-expander-bus" };
+static const testRules pseries = { "pci-root pci-bridge", 4, NULL, "pci-root" };
 
 
 static virDomainControllerModelPCI
@@ -122,6 +124,10 @@ testPlanNew(const testRules *spec)
     if (spec->rootBridge)
         plan->rules.rootBridge = testModelFromString(spec->rootBridge);
 
+    plan->rules.nodeHost = VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+    if (spec->nodeHost)
+        plan->rules.nodeHost = testModelFromString(spec->nodeHost);
+
     models = g_strsplit(spec->models, " ", 0);
     for (i = 0; models[i]; i++) {
         virDomainPCIGrowthRulesAdd(&plan->rules,
@@ -169,7 +175,7 @@ testBusFill(virDomainPCIAddressSet *addrs,
         virPCIDeviceAddress addr = { .bus = idx, .slot = slot };
         virDomainPCISlotRequest req = {
             .flags = testEndpointFlags(bus),
-            .model = -1,
+            .model = -1, .node = -1,
             .function = -1,
             .controller = ENDPOINT,
         };
@@ -276,6 +282,12 @@ testTopologyNew(const char *text,
                 } else if (testNumberParse(words[j], "group=", &n)) {
                     if (step == MOVING)
                         bus->isolationGroup = n;
+                } else if (testNumberParse(words[j], "node=", &n)) {
+                    if (step == CONTROLLERS)
+                        virDomainPCITopologySetNode(addrs, i, n);
+                } else if (testNumberParse(words[j], "busNr=", &n)) {
+                    if (step == CONTROLLERS)
+                        virDomainPCITopologySetBusNr(addrs, i, n);
                 } else if (STREQ(words[j], "locked")) {
                     bus->isolationGroupLocked = true;
                 } else if (STRNEQ(words[j], "nohotplug")) {
@@ -376,7 +388,7 @@ testPlan(const void *opaque)
     virDomainPCISlotRequest req = {
         .flags = data->flags,
         .isolationGroup = data->isolationGroup,
-        .model = -1,
+        .model = -1, .node = -1,
         .function = -1,
         .controller = data->controller,
         .info = &info,
@@ -488,7 +500,7 @@ testFind(const void *opaque)
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
     g_autofree char *actual = NULL;
     virDomainPCISlotRequest req = {
-        .model = -1,
+        .model = -1, .node = -1,
         .flags = data->flags,
         .isolationGroup = data->isolationGroup,
         .function = data->function,
@@ -566,7 +578,7 @@ testWindows(const void *opaque)
     g_autofree char *added = NULL;
     g_autofree char *models = NULL;
     virDomainPCISlotRequest req = {
-        .model = -1, .function = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .model = -1, .node = -1, .function = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT,
         .flags = data->flags, .thrifty = data->thrifty, .io = data->io,
         .nslots = data->nslots,
     };
@@ -764,7 +776,7 @@ testHold(const void *opaque)
         return -1;
 
     return testExpect(data->can ? "yes" : "no",
-                      virDomainPCITopologyCanHold(addrs, data->type, data->without,
+                      virDomainPCITopologyCanHold(addrs, data->type, -1, data->without,
                                                   data->displace) ?
                       "yes" : "no");
 }
@@ -780,18 +792,18 @@ testRelease(const void *opaque G_GNUC_UNUSED)
     if (!(addrs = testTopologyNew("pci-root moving=31", NULL)))
         return -1;
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, false) ||
-        !virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false) ||
+        !virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
         return testExpect("only by displacing", "otherwise");
 
     virDomainPCIAddressReleaseAddr(addrs, &addr);
-    if (!virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, false))
+    if (!virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false))
         return testExpect("the free slot", "no slot");
 
     if (virDomainPCIAddressReserveAddr(addrs, &addr, PCI, 0) < 0)
         return -1;
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, false))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false))
         return testExpect("no free slot", "a slot");
 
     /* 30 devices may still move, the one in slot 31 must not */
@@ -801,7 +813,7 @@ testRelease(const void *opaque G_GNUC_UNUSED)
             return -1;
     }
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
         return testExpect("nothing to displace", "a slot");
 
     return 0;
@@ -813,7 +825,7 @@ static int
 testMoves(const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
-    virDomainPCISlotRequest req = { .model = -1, .function = -1, .controller = ENDPOINT };
+    virDomainPCISlotRequest req = { .model = -1, .node = -1, .function = -1, .controller = ENDPOINT };
     virDomainDeviceInfo info = { 0 };
 
     if (!(addrs = testTopologyNew("pci-root written=30", NULL)))
@@ -824,7 +836,7 @@ testMoves(const void *opaque G_GNUC_UNUSED)
         return -1;
     if (info.type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI || info.addr.pci.slot != 31)
         return testExpect("slot 31", "another");
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
         return testExpect("a given address stays", "it does not");
 
     g_clear_pointer(&addrs, virDomainPCIAddressSetFree);
@@ -836,7 +848,7 @@ testMoves(const void *opaque G_GNUC_UNUSED)
         return -1;
     if (info.type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_NONE)
         return testExpect("no address from a dry run", "an address");
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
         return testExpect("an integrated device stays", "it does not");
 
     return 0;
@@ -850,7 +862,7 @@ testIntegrated(const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
     virDomainPCISlotRequest req = {
-        .model = -1,
+        .model = -1, .node = -1,
         .flags = PCI | AUTO | INTEGRATED, .function = -1, .controller = ENDPOINT,
     };
     virPCIDeviceAddress addr = { 0 };
@@ -882,7 +894,7 @@ testSettle(const void *opaque G_GNUC_UNUSED)
     virPCIDeviceAddress addr = { 0 };
     virDomainPCISlotRequest req = {
         .flags = PCI | AUTO,
-        .model = -1,
+        .model = -1, .node = -1,
         .function = -1,
         .controller = ENDPOINT,
     };
@@ -1008,8 +1020,8 @@ testOrder(const void *opaque)
 /* -- how many bus numbers an expander bus takes -- */
 
 typedef struct {
-    const char *controllers;
-    size_t expander; /* which of them */
+    const char *topology;
+    size_t expander;
     int numbers;
 } testNumbersData;
 
@@ -1017,18 +1029,74 @@ static int
 testNumbers(const void *opaque)
 {
     const testNumbersData *data = opaque;
-    g_autoptr(virDomainDef) def = testDefNew(data->controllers);
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
     int actual;
 
-    if (!def)
+    if (!(addrs = testTopologyNew(data->topology, NULL)))
         return -1;
 
-    actual = virDomainPCIControllersCountNumbers(def, def->controllers[data->expander]);
+    actual = virDomainPCINumbersNeeded(addrs, data->expander);
     if (actual == data->numbers)
         return 0;
 
     fprintf(stderr, "expected: %d\nactual:   %d\n", data->numbers, actual);
     return -1;
+}
+
+
+/* -- what is near a NUMA node -- */
+
+typedef struct {
+    const testRules *rules;
+    const char *topology;
+    int node;
+    virDomainPCIConnectFlags flags;
+    bool thrifty;
+    const char *address;    /* that is found; NULL: none */
+    const char *chain;      /* what is added then; NULL: nothing */
+} testNodesData;
+
+static int
+testNodes(const void *opaque)
+{
+    const testNodesData *data = opaque;
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    g_autofree char *address = NULL;
+    g_autofree char *models = NULL;
+    virDomainPCISlotRequest req = {
+        .model = -1, .node = data->node, .function = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT,
+        .flags = data->flags | AUTO, .thrifty = data->thrifty,
+    };
+    virDomainPCIChain chain = { 0 };
+    virPCIDeviceAddress addr = { 0 };
+
+    if (!(addrs = testTopologyNew(data->topology, data->rules)))
+        return -1;
+
+    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
+        address = g_strdup_printf("%u:%u", addr.bus, addr.slot);
+    if (testExpect(NULLSTR(data->address), address) < 0)
+        return -1;
+
+    if (data->address)
+        return 0;
+
+    if (virDomainPCIGrowthPlanSlot(addrs, &req, &chain))
+        models = testChainFormat(&chain);
+    if (testExpect(NULLSTR(data->chain), models) < 0)
+        return -1;
+
+    /* what was added has the node, whether or not it has its place yet */
+    if (data->chain &&
+        (virDomainPCIGrowthAdd(addrs, &chain, false) < 0 ||
+         !virDomainPCITopologyFindSlot(addrs, &req, &addr) ||
+         addr.bus != addrs->nbuses - 1 ||
+         virDomainPCITopologyGetNode(addrs, addr.bus) != data->node)) {
+        fprintf(stderr, "the slot is not found in what was added\n");
+        return -1;
+    }
+
+    return 0;
 }
 
 
@@ -1243,6 +1311,7 @@ testModelRequest(testModel *model,
 
     memset(req, 0, sizeof(*req));
     req->model = -1;
+    req->node = -1;
     req->function = -1;
     req->controller = ENDPOINT;
 
@@ -1926,25 +1995,63 @@ mymain(void)
     DO_TEST_ORDER("0 pci-root, 1 pci-bridge 5:1.0", "0 1",
                   "index='1' and model='pci-bridge' is plugged into bus='0x05'");
 
-#define DO_TEST_NUMBERS(_controllers, _expander, _numbers) \
+#define DO_TEST_NUMBERS(_topology, _expander, _numbers) \
     do { \
         testNumbersData data = { \
-            .controllers = _controllers, .expander = _expander, .numbers = _numbers, \
+            .topology = _topology, .expander = _expander, .numbers = _numbers, \
         }; \
-        virTestRunLog(&ret, "bus numbers: " _controllers, testNumbers, &data); \
+        virTestRunLog(&ret, "bus numbers: " _topology, testNumbers, &data); \
     } while (0)
 
-    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0", 1, 2);
-    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-root-port 1:0.0", 1, 2);
-    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-root-port 1:0.0, "
-                    "3 pcie-root-port 1:0.1, 4 pcie-root-port 1:0.2", 1, 4);
-    DO_TEST_NUMBERS("0 pcie-root, 3 pcie-switch-upstream-port 2:0.0, 2 pcie-root-port 1:0.0, "
-                    "1 pcie-expander-bus 0:1.0, 4 pcie-switch-downstream-port 3:0.0", 3, 4);
-    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 0:1.0, 2 pcie-expander-bus 0:2.0, "
-                    "3 pcie-root-port 2:0.0, 4 pcie-root-port 2:0.1, 5 pcie-root-port 0:3.0", 1, 2);
-    DO_TEST_NUMBERS("0 pci-root, 1 pci-expander-bus 0:1.0", 1, 2);
-    DO_TEST_NUMBERS("0 pci-root, 1 pci-expander-bus 0:1.0, 2 pci-bridge 1:0.0", 1, 3);
-    DO_TEST_NUMBERS("0 pcie-root, 1 pcie-expander-bus 2:0.0, 2 pcie-root-port 1:0.0", 1, 2);
+    DO_TEST_NUMBERS("pcie-root, pcie-expander-bus @0:1.0", 1, 2);
+    DO_TEST_NUMBERS("pcie-root, pcie-expander-bus @0:1.0, pcie-root-port @1:0.0", 1, 2);
+    DO_TEST_NUMBERS("pcie-root, pcie-expander-bus @0:1.0, pcie-root-port @1:0.0, "
+                    "pcie-root-port @1:0.1, pcie-root-port @1:0.2", 1, 4);
+    DO_TEST_NUMBERS("pcie-root, pcie-switch-downstream-port @3:0.0, pcie-root-port @4:0.0, "
+                    "pcie-switch-upstream-port @2:0.0, pcie-expander-bus @0:1.0", 4, 4);
+    DO_TEST_NUMBERS("pcie-root, pcie-expander-bus @0:1.0, pcie-expander-bus @0:2.0, "
+                    "pcie-root-port @2:0.0, pcie-root-port @2:0.1, pcie-root-port @0:3.0", 1, 2);
+    DO_TEST_NUMBERS("pci-root, pci-expander-bus @0:1.0", 1, 2);
+    DO_TEST_NUMBERS("pci-root, pci-expander-bus @0:1.0, pci-bridge @1:0.0", 1, 3);
+
+#define DO_TEST_NODES(_rules, _topology, _node, _flags, ...) \
+    do { \
+        testNodesData data = { \
+            .rules = &_rules, .topology = _topology, .node = _node, .flags = _flags, __VA_ARGS__ \
+        }; \
+        virTestRunLog(&ret, "node " #_node " of: " _topology, testNodes, &data); \
+    } while (0)
+
+#define BELOW(_more) "pcie-root, pcie-expander-bus @0:1.0 node=1" _more ", pcie-root-port @1:0.0"
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", 1, PCIE, .address = "2:0");
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", -1, PCIE, .address = "2:0");
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", -1, PCIE, .thrifty = true, .address = "3:0");
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", 0, PCIE, .chain = "pcie-expander-bus pcie-root-port");
+    DO_TEST_NODES(noSwitch, BELOW("") ", pcie-root-port @0:2.0", 0, PCIE, .chain = NULL);
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", 1, PCI,
+                  .chain = "pcie-root-port pcie-to-pci-bridge");
+    DO_TEST_NODES(q35, BELOW("") ", pcie-root-port @0:2.0", 0, PCI,
+                  .chain = "pcie-expander-bus pcie-root-port pcie-to-pci-bridge");
+    /* the numbers that are left below the expander bus */
+    DO_TEST_NODES(q35, BELOW("") " written=1", 1, PCIE, .chain = "pcie-root-port");
+    DO_TEST_NODES(q35, BELOW(" busNr=253") " written=1", 1, PCIE, .chain = "pcie-root-port");
+    DO_TEST_NODES(q35, BELOW(" busNr=254") " written=1", 1, PCIE, .chain = "pcie-expander-bus pcie-root-port");
+    DO_TEST_NODES(q35, BELOW(" busNr=252") " written=1, pcie-expander-bus @0:2.0 busNr=254", 1, PCIE,
+                  .chain = "pcie-expander-bus pcie-root-port");
+    DO_TEST_NODES(q35, BELOW(" busNr=251") " written=1, pcie-expander-bus @0:2.0 busNr=254", 1, PCIE,
+                  .chain = "pcie-root-port");
+    DO_TEST_NODES(q35, BELOW(" busNr=253") " written=1", 1, PCI,
+                  .chain = "pcie-expander-bus pcie-root-port pcie-to-pci-bridge");
+    DO_TEST_NODES(q35, BELOW(" busNr=253") " written=1, pcie-root-port node=1 written=1", 1, PCIE,
+                  .chain = "pcie-expander-bus pcie-root-port");
+    /* a controller that waits for a place elsewhere needs none here */
+    DO_TEST_NODES(q35, BELOW(" busNr=253") " written=1, pcie-root-port node=2 written=1", 1, PCIE,
+                  .chain = "pcie-root-port");
+    DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", 1, PCI, .address = "1:0");
+    DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", 0, PCI, .chain = "pci-expander-bus");
+    DO_TEST_NODES(pseries, "pci-root, pci-root node=1", 1, PCI, .address = "1:1");
+    DO_TEST_NODES(pseries, "pci-root, pci-root node=1", 0, PCI, .chain = "pci-root");
+    DO_TEST_NODES(pseries, "pci-root, pci-root, pci-root, pci-root node=1", 0, PCI, .chain = NULL);
 
     virTestRunLog(&ret, "random topologies", testModelAll, NULL);
 

@@ -25,6 +25,12 @@ ARCHES = {
     'ppc64': ('ppc64el', 'linux-image-powerpc64le', 'vmlinux-*'),
 }
 # what PAPR expects of user space when a device comes or goes, and the libraries of that
+# name -> Debian's package, where its files are, and its release if it may not be the machine's own. The
+# firmware of Debian 12 tells an aarch64 guest nothing of the NUMA nodes of expander buses.
+UEFI = {
+    'OVMF': ('ovmf', 'OVMF', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd', ''),
+    'AAVMF': ('qemu-efi-aarch64', 'AAVMF', 'AAVMF_CODE.fd', 'AAVMF_VARS.fd', 'trixie'),
+}
 PAPR = ('powerpc-ibm-utils', 'librtas2', 'librtasevent2', 'libc6', 'libnuma1', 'zlib1g')
 
 
@@ -50,8 +56,9 @@ def run(*command, cwd=None, **environment):
 class Apt:
     """apt with a state of its own, so that no architecture is added to the machine's"""
 
-    def __init__(self, directory):
+    def __init__(self, directory, codename=''):
         self.directory = directory
+        self.codename = codename    # of Debian; empty: the machine's own
         self.settings = directory / 'apt.conf'
 
     def run(self, *command, **options):
@@ -64,8 +71,8 @@ class Apt:
         for path in ('lists/partial', 'cache/archives/partial'):
             (self.directory / path).mkdir(parents=True, exist_ok=True)
         (self.directory / 'status').touch()
-        run('bash', '-c', '. "$1/scripts/lib.sh"; apt_sources "$(. /etc/os-release; echo "$VERSION_CODENAME")" "$2" deb', 'bash',
-            str(TOP), str(self.directory / 'sources'))
+        run('bash', '-c', '. "$1/scripts/lib.sh"; apt_sources "${3:-$(. /etc/os-release; echo "$VERSION_CODENAME")}" "$2" deb', 'bash',
+            str(TOP), str(self.directory / 'sources'), self.codename)
         architectures = ' '.join(f'"{debian}";' for debian, _, _ in ARCHES.values())
         settings = f'''APT::Architectures {{ {architectures} }};
 Dir::State::Lists "{self.directory}/lists";
@@ -125,18 +132,19 @@ def tree(arch):
         return path
 
 
-def ovmf():
-    """UEFI firmware for x86_64: (code, template of its variables). It is Debian's package ovmf."""
-    path = pathlib.Path('/usr/share/OVMF')
-    if not path.is_dir():
-        path = FILES / 'ovmf' / 'usr' / 'share' / 'OVMF'
+def uefi(firmware):
+    """UEFI firmware for guests: (code, template of its variables), of the machine's own package, or of Debian's"""
+    package, directory, code, variables, codename = UEFI[firmware]
+    path = pathlib.Path('/usr/share') / directory
+    if codename or not path.is_dir():
+        path = FILES / package / 'usr' / 'share' / directory
         if not path.is_dir():
-            say("getting OVMF from Debian's package ovmf")
+            say(f"getting {firmware} from Debian's package {package}")
             FILES.mkdir(parents=True, exist_ok=True)
-            apt = Apt(FILES / 'apt')
+            apt = Apt(FILES / f'apt{codename}', codename)
             apt.update()
-            apt.unpack('ovmf', 'all', FILES / 'ovmf')
-    return path / 'OVMF_CODE_4M.fd', path / 'OVMF_VARS_4M.fd'
+            apt.unpack(package, 'all', FILES / package)
+    return path / code, path / variables
 
 
 def one(directory, pattern):

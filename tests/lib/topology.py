@@ -200,6 +200,29 @@ def bus_number(element):
     return None if target is None or target.get('busNr') is None else number(target.get('busNr'))
 
 
+def numbers_below(guest, index):
+    """How many bus numbers what is below a controller takes; an expander bus has numbers of its own"""
+    return sum(1 + numbers_below(guest, child) for child, parent in guest.parents().items()
+               if parent == index and child != index and not guest.controllers[child].get('model', '').endswith('expander-bus'))
+
+
+def overlapping(guest):
+    """index of an expander bus -> fault, if its bus numbers run into those of the next one, or the root's into its"""
+    if lost_buses(guest):
+        return {}
+    numbers = {index: bus_number(element) for index, element in guest.controllers.items() if bus_number(element) is not None}
+    faults = {}
+    for index, first in numbers.items():
+        inside = 1 if guest.controllers[index].get('model') == 'pci-expander-bus' else 0
+        end = min((other for key, other in numbers.items() if key != index and other >= first), default=256)
+        if first + 1 + inside + numbers_below(guest, index) > end:
+            faults[index] = f'expander bus {index} has busNr {first}, and what is below it does not end before {end}'
+    if numbers and 1 + numbers_below(guest, 0) > min(numbers.values()):
+        lowest = min(numbers, key=numbers.get)
+        faults.setdefault(lowest, f'expander bus {lowest} has busNr {numbers[lowest]}, which the root bus needs')
+    return faults
+
+
 def expander_numbers(guest, given):
     """index -> (busNr, the one that leaves room) for each expander bus that was not GIVEN its number: below it
     there is one number for each controller, and one for the bridge inside a pci-expander-bus"""

@@ -57,51 +57,6 @@ virDomainPCIControllersCountBuses(const virDomainDef *def)
 }
 
 
-/**
- * virDomainPCIControllersCountNumbers:
- * @def: domain definition whose PCI controllers have their addresses
- * @expander: a pcie-expander-bus or pci-expander-bus of @def
- *
- * The firmware numbers the buses below an expander bus upwards from the number
- * that is chosen for it: one for itself, one for each controller below it, and
- * one for the bridge that a pci-expander-bus has inside (docs/pci_expander_bridge.txt
- * of QEMU). If they run past 255, SeaBIOS does not come to an end.
- *
- * Returns: how many bus numbers @expander takes; at least 2, as libvirt always
- *          left room for
- */
-int
-virDomainPCIControllersCountNumbers(const virDomainDef *def,
-                                    const virDomainControllerDef *expander)
-{
-    g_autoptr(virBitmap) below = virBitmapNew(0);
-    int count = expander->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS ? 2 : 1;
-    bool changed = true;
-    size_t i;
-
-    virBitmapSetBitExpand(below, expander->idx);
-
-    while (changed) {
-        changed = false;
-
-        for (i = 0; i < def->ncontrollers; i++) {
-            virDomainControllerDef *cont = def->controllers[i];
-
-            if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
-                virDeviceInfoPCIAddressIsPresent(&cont->info) &&
-                virBitmapIsBitSet(below, cont->info.addr.pci.bus) &&
-                !virBitmapIsBitSet(below, cont->idx)) {
-                virBitmapSetBitExpand(below, cont->idx);
-                changed = true;
-                count++;
-            }
-        }
-    }
-
-    return MAX(count, 2);
-}
-
-
 /* Is the bus that @cont plugs into provided by a controller in @placed? */
 static bool
 virDomainPCIControllersParentPlaced(const virDomainControllerDef *cont,

@@ -17,11 +17,6 @@ size_t
 virDomainPCIControllersCountBuses(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
 
-int
-virDomainPCIControllersCountNumbers(const virDomainDef *def,
-                                    const virDomainControllerDef *expander)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
 virDomainControllerDef **
 virDomainPCIControllersOrder(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);

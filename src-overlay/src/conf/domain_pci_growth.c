@@ -12,11 +12,12 @@
 #include <config.h>
 
 #include "domain_pci_count.h"
+#include "domain_pci_numbers.h"
 #include "domain_pci_plan.h"
 
-/* The longest chain is root port, upstream port, downstream port and, for a
- * conventional device, pcie-to-pci-bridge */
-#define CHAIN_MAX 4
+/* The longest chain is host bridge, root port, upstream port, downstream port
+ * and, for a conventional device, pcie-to-pci-bridge */
+#define CHAIN_MAX 5
 
 
 /**
@@ -92,6 +93,8 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     bool displace = plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE ||
         (lastResort && virDomainPCIModelMultiplies(model));
+    /* a host bridge has a node, and needs none */
+    int node = virDomainPCIModelIsHostBridge(model) ? -1 : req->node;
 
     /* An additional PHB plugs into nothing; there are only so many */
     if (!plug)
@@ -101,7 +104,23 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
     if (req->isolationGroup)
         return false;
 
-    return virDomainPCITopologyCanHold(addrs, plug, req->controller, displace);
+    return virDomainPCITopologyCanHold(addrs, plug, node, req->controller, displace);
+}
+
+
+/* The @i-th model that may be added for @req, in order of preference */
+static virDomainControllerModelPCI
+virDomainPCIGrowthModel(const virDomainPCIGrowthRules *rules,
+                        const virDomainPCISlotRequest *req,
+                        size_t i)
+{
+    if (i < rules->nmodels)
+        return rules->models[i];
+
+    if (i == rules->nmodels && req->node >= 0)
+        return rules->nodeHost;
+
+    return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
 }
 
 
@@ -116,6 +135,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
 {
     const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
+    virDomainControllerModelPCI parent;
     size_t i;
 
     if (length == 1) {
@@ -128,9 +148,12 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
         return true;
     }
 
-    for (i = 0; plug && i < rules->nmodels; i++) {
-        if (virDomainPCIModelOffers(rules->models[i], plug) &&
-            virDomainPCIGrowthFindChain(addrs, req, rules->models[i], length - 1,
+    for (i = 0;
+         plug && (parent = virDomainPCIGrowthModel(rules, req, i)) !=
+         VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+         i++) {
+        if (virDomainPCIModelOffers(parent, plug) &&
+            virDomainPCIGrowthFindChain(addrs, req, parent, length - 1,
                                         attempt, chain)) {
             chain->models[chain->nmodels++] = model;
             return true;
@@ -177,11 +200,11 @@ virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
             (virDomainPCIGrowthMayAdd(rules, req->model) ||
              (int)rules->rootBridge == req->model))
             return req->model;
-    } else if (i < rules->nmodels) {
-        return rules->models[i];
+
+        return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
     }
 
-    return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
+    return virDomainPCIGrowthModel(rules, req, i);
 }
 
 
@@ -205,8 +228,10 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
              i++) {
             if (virDomainPCIGrowthOffers(&addrs->plan->rules, req, model) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
-                                            attempt, chain)) {
+                                            attempt, chain) &&
+                virDomainPCINumbersSuffice(addrs, req->node, chain)) {
                 chain->nlinks = chain->nmodels;
+                chain->node = req->node;
                 virDomainPCIGrowthWindows(req, model, &chain->windows);
                 return true;
             }
@@ -281,7 +306,7 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
     chain->nmodels = chain->nlinks = 0;
 
     if (haveBridge &&
-        virDomainPCITopologyCanHold(addrs, VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE,
+        virDomainPCITopologyCanHold(addrs, VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE, -1,
                                     VIR_DOMAIN_PCI_ENDPOINT, false)) {
         chain->models[chain->nmodels++] = bridge;
     } else if (rules->rootBridge != VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT) {
@@ -290,7 +315,7 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
                addrs->nbuses + 2 <= VIR_DOMAIN_PCI_BUSES_MAX &&
                virDomainPCITopologyCanHold(addrs,
                                            virDomainPCIControllerModelToConnectType(VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT),
-                                           VIR_DOMAIN_PCI_ENDPOINT, false)) {
+                                           -1, VIR_DOMAIN_PCI_ENDPOINT, false)) {
         chain->models[chain->nmodels++] = bridge;
         chain->models[chain->nmodels++] = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT;
     }
@@ -322,6 +347,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
     virDomainPCISlotRequest req = {
         .flags = flags & VIR_PCI_CONNECT_TYPES_MASK,
         .model = -1,
+        .node = -1,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
     };
@@ -343,6 +369,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
 
     chain->nmodels = chain->nlinks = 0;
     chain->windows = (virDomainPCIWindows) { 0 };
+    chain->node = -1;
 
     if (!virDomainPCIGrowthIsAccepted(addrs, filler)) {
         if (need == 1)
@@ -380,7 +407,7 @@ virDomainPCIGrowthReserveChain(virDomainPCIAddressSet *addrs,
         virPCIDeviceAddress addr = { 0 };
         virDomainPCISlotRequest req;
 
-        virDomainPCISlotRequestInitController(&req, chain->models[i], first + i);
+        virDomainPCIPlanInitController(&req, addrs, first + i);
 
         if (!req.flags)
             continue;
@@ -422,12 +449,21 @@ virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
                       const virDomainPCIChain *chain,
                       bool collecting)
 {
+    size_t first;
+    size_t i;
+
     if (virDomainPCIAddressSetGrow(addrs, chain) < 0)
         return -1;
 
-    if (virDomainPCIWindowsAny(&chain->windows)) {
-        virDomainPCITopologySetWindows(addrs, addrs->nbuses - chain->nmodels + chain->nlinks - 1,
-                                       &chain->windows);
+    first = addrs->nbuses - chain->nmodels;
+
+    if (virDomainPCIWindowsAny(&chain->windows))
+        virDomainPCITopologySetWindows(addrs, first + chain->nlinks - 1, &chain->windows);
+
+    for (i = 0; i < chain->nlinks; i++) {
+        virDomainPCITopologySetNode(addrs, first + i, chain->node);
+        if (!virDomainPCIModelIsHostBridge(chain->models[i]))
+            addrs->plan->node[first + i] = chain->node;
     }
 
     return virDomainPCIGrowthReserveChain(addrs, chain, collecting ? 1 : 0);

@@ -23,6 +23,10 @@ typedef struct {
      * an address that the user wrote leaves no bus number for a port. */
     virDomainControllerModelPCI rootBridge;
 
+    /* A host bridge that has a NUMA node, and is added for that only, or
+     * VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT */
+    virDomainControllerModelPCI nodeHost;
+
     /* models that can be given windows which the firmware heeds: a mask of
      * 1 << virDomainControllerModelPCI */
     unsigned int windows;
@@ -36,6 +40,7 @@ struct _virDomainPCIChain {
      * fill the buses up to an address that the user wrote. */
     size_t nlinks;
     virDomainPCIWindows windows; /* of the last link, which has the slot */
+    int node; /* NUMA node that the links are for, -1: none */
 };
 
 void

@@ -12,6 +12,7 @@
 #include "domain_pci_hints.h"
 #include "domain_conf.h"
 #include "virerror.h"
+#include "virstring.h"
 
 #define VIR_FROM_THIS VIR_FROM_DOMAIN
 
@@ -27,6 +28,7 @@ VIR_ENUM_IMPL(virDomainPCIHint,
               "hotpluggable",
               "busHint",
               "preferredConnection",
+              "node",
 );
 
 
@@ -62,7 +64,21 @@ virDomainPCIHintsGiven(const virDomainPCIHints *hints)
     return hints->hotpluggable != VIR_TRISTATE_BOOL_ABSENT ||
         hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT ||
         hints->hasConnection ||
+        hints->hasNode ||
         virDomainPCIHintsUnknown(hints);
+}
+
+
+/**
+ * virDomainPCIHintsNode:
+ * @hints: hints of a device
+ *
+ * Returns: NUMA node of the guest that the device is to be near to, -1: none
+ */
+int
+virDomainPCIHintsNode(const virDomainPCIHints *hints)
+{
+    return hints->hasNode ? (int)hints->node : -1;
 }
 
 
@@ -81,6 +97,7 @@ virDomainPCIHintsEqual(const virDomainPCIHints *a,
         a->busHint == b->busHint &&
         a->hasConnection == b->hasConnection &&
         a->connection == b->connection &&
+        virDomainPCIHintsNode(a) == virDomainPCIHintsNode(b) &&
         memcmp(a->unknown, b->unknown, sizeof(a->unknown)) == 0;
 }
 
@@ -110,6 +127,11 @@ virDomainPCIHintsApply(virDomainPCIHints *hints,
             hints->hasConnection = true;
         }
         return num >= 0;
+
+    case VIR_DOMAIN_PCI_HINT_NODE:
+        if (virStrToLong_uip(value, NULL, 10, &hints->node) == 0)
+            hints->hasNode = hints->node <= INT_MAX;
+        return hints->hasNode;
 
     case VIR_DOMAIN_PCI_HINT_LAST:
         break;
@@ -172,7 +194,7 @@ virDomainPCIHintsParseXML(xmlNodePtr address,
 
     if (!isPCI && virDomainPCIHintsGiven(hints)) {
         virReportError(VIR_ERR_XML_ERROR, "%s",
-                       _("'hotpluggable', 'busHint' and 'preferredConnection' are only supported for addresses of type 'pci' of devices"));
+                       _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' are only supported for addresses of type 'pci' of devices"));
         return -1;
     }
 
@@ -196,32 +218,37 @@ virDomainPCIHintsRefuse(xmlNodePtr address)
 }
 
 
-/* How @which is written, NULL if it is not given */
-static const char *
+/* How @which is written, NULL if it is not given; to be freed by the caller */
+static char *
 virDomainPCIHintsValue(const virDomainPCIHints *hints,
                        virDomainPCIHint which)
 {
     switch (which) {
     case VIR_DOMAIN_PCI_HINT_HOTPLUGGABLE:
         if (hints->hotpluggable != VIR_TRISTATE_BOOL_ABSENT)
-            return virTristateBoolTypeToString(hints->hotpluggable);
+            return g_strdup(virTristateBoolTypeToString(hints->hotpluggable));
         break;
 
     case VIR_DOMAIN_PCI_HINT_BUS:
         if (hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT)
-            return virDomainPCIBusHintTypeToString(hints->busHint);
+            return g_strdup(virDomainPCIBusHintTypeToString(hints->busHint));
         break;
 
     case VIR_DOMAIN_PCI_HINT_CONNECTION:
         if (hints->hasConnection)
-            return virDomainControllerModelPCITypeToString(hints->connection);
+            return g_strdup(virDomainControllerModelPCITypeToString(hints->connection));
+        break;
+
+    case VIR_DOMAIN_PCI_HINT_NODE:
+        if (hints->hasNode)
+            return g_strdup_printf("%u", hints->node);
         break;
 
     case VIR_DOMAIN_PCI_HINT_LAST:
         break;
     }
 
-    return hints->unknown[which];
+    return g_strdup(hints->unknown[which]);
 }
 
 
@@ -237,7 +264,7 @@ virDomainPCIHintsFormat(virBuffer *attrBuf,
     size_t i;
 
     for (i = 0; i < VIR_DOMAIN_PCI_HINT_LAST; i++) {
-        const char *value = virDomainPCIHintsValue(hints, i);
+        g_autofree char *value = virDomainPCIHintsValue(hints, i);
 
         if (!value)
             continue;

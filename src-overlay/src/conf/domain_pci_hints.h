@@ -26,6 +26,7 @@ typedef enum {
     VIR_DOMAIN_PCI_HINT_HOTPLUGGABLE = 0,
     VIR_DOMAIN_PCI_HINT_BUS,
     VIR_DOMAIN_PCI_HINT_CONNECTION,
+    VIR_DOMAIN_PCI_HINT_NODE,
 
     VIR_DOMAIN_PCI_HINT_LAST
 } virDomainPCIHint;
@@ -38,6 +39,8 @@ typedef struct {
     virDomainPCIBusHint busHint;
     bool hasConnection;
     int connection; /* virDomainControllerModelPCI, if @hasConnection */
+    bool hasNode;
+    unsigned int node; /* NUMA node of the guest, if @hasNode */
 
     /* values that this build does not know. They have no effect, and are kept
      * for a build that does know them. Interned, so nobody has to free them. */
@@ -52,6 +55,10 @@ bool
 virDomainPCIHintsEqual(const virDomainPCIHints *a,
                        const virDomainPCIHints *b)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+int
+virDomainPCIHintsNode(const virDomainPCIHints *hints)
+    ATTRIBUTE_NONNULL(1);
 
 bool
 virDomainPCIHintsUnknown(const virDomainPCIHints *hints)

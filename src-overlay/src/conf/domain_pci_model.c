@@ -33,6 +33,34 @@ virDomainPCIModelIsRoot(virDomainControllerModelPCI model)
 
 
 /**
+ * virDomainPCIModelIsExpander:
+ * @model: model of a PCI controller
+ *
+ * Returns: true if it is a host bridge that shares the bus numbers of the root
+ *          (docs/pci_expander_bridge.txt of QEMU)
+ */
+bool
+virDomainPCIModelIsExpander(virDomainControllerModelPCI model)
+{
+    return model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS ||
+        model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS;
+}
+
+
+/**
+ * virDomainPCIModelIsHostBridge:
+ * @model: model of a PCI controller
+ *
+ * Returns: true if what is below it can have a NUMA node of its own
+ */
+bool
+virDomainPCIModelIsHostBridge(virDomainControllerModelPCI model)
+{
+    return virDomainPCIModelIsRoot(model) || virDomainPCIModelIsExpander(model);
+}
+
+
+/**
  * virDomainPCIModelOffers:
  * @model: model of a PCI controller
  * @flags: what a device needs

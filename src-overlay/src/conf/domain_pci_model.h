@@ -16,6 +16,12 @@ bool
 virDomainPCIModelIsRoot(virDomainControllerModelPCI model);
 
 bool
+virDomainPCIModelIsExpander(virDomainControllerModelPCI model);
+
+bool
+virDomainPCIModelIsHostBridge(virDomainControllerModelPCI model);
+
+bool
 virDomainPCIModelOffers(virDomainControllerModelPCI model,
                         virDomainPCIConnectFlags flags);
 

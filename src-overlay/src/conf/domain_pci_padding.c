@@ -122,7 +122,7 @@ virDomainPCIPaddingCanHold(virDomainPCIAddressSet *addrs,
         return virDomainPCICountModel(addrs, model) < addrs->plan->rules.rootsMax;
 
     return virDomainPCITopologyCanHold(addrs, virDomainPCIControllerModelToConnectType(model),
-                                       VIR_DOMAIN_PCI_ENDPOINT, false);
+                                       -1, VIR_DOMAIN_PCI_ENDPOINT, false);
 }
 
 

@@ -74,11 +74,33 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
     virBitmapClearAll(plan->spare);
     virBitmapClearAll(plan->windowed);
     for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++)
-        plan->parent[i] = -1;
+        plan->parent[i] = plan->node[i] = -1;
 }
 
 
-/* Keeps the places of the controllers that have one in the plan */
+/**
+ * virDomainPCIPlanInitController:
+ * @req: request to fill
+ * @addrs: address set
+ * @idx: index of a PCI controller, and of the bus that it provides
+ *
+ * A controller that was added for a NUMA node belongs below a host bridge of
+ * it.
+ */
+void
+virDomainPCIPlanInitController(virDomainPCISlotRequest *req,
+                               virDomainPCIAddressSet *addrs,
+                               size_t idx)
+{
+    virDomainPCISlotRequestInitController(req, addrs->buses[idx].model, idx);
+
+    if (!virDomainPCIModelIsHostBridge(addrs->buses[idx].model))
+        req->node = virDomainPCITopologyGetNode(addrs, idx);
+}
+
+
+/* Keeps the places of the controllers that have one in the plan, and what they
+ * were added for */
 static int
 virDomainPCIPlanReserveKept(virDomainPCIAddressSet *addrs)
 {
@@ -86,6 +108,9 @@ virDomainPCIPlanReserveKept(virDomainPCIAddressSet *addrs)
 
     for (i = 0; i < addrs->nbuses && i < VIR_DOMAIN_PCI_BUSES_MAX; i++) {
         virPCIDeviceAddress addr = { .bus = addrs->plan->parent[i] };
+
+        if (addrs->plan->node[i] >= 0)
+            virDomainPCITopologySetNode(addrs, i, addrs->plan->node[i]);
 
         if (addrs->plan->parent[i] < 0)
             continue;
@@ -204,7 +229,7 @@ virDomainPCIPlanHasUnplaced(virDomainPCIAddressSet *addrs,
             !virDomainPCITopologyHasRoom(addrs, i))
             continue;
 
-        virDomainPCISlotRequestInitController(&req, model, i);
+        virDomainPCIPlanInitController(&req, addrs, i);
         if (!virDomainPCITopologyFindSlot(addrs, &req, &addr))
             return true;
     }
@@ -243,7 +268,7 @@ virDomainPCIPlanPlace(virDomainPCIAddressSet *addrs,
 {
     virDomainPCISlotRequest req;
 
-    virDomainPCISlotRequestInitController(&req, cont->model, cont->idx);
+    virDomainPCIPlanInitController(&req, addrs, cont->idx);
 
     if (virDomainPCIPlanShouldWait(addrs, &req))
         return 0;
@@ -313,7 +338,7 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
             !virDeviceInfoPCIAddressIsWanted(&cont->info))
             continue;
 
-        virDomainPCISlotRequestInitController(&req, cont->model, cont->idx);
+        virDomainPCIPlanInitController(&req, addrs, cont->idx);
 
         if (addrs->dryRun && !virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
             ignore_value(virBitmapClearBit(addrs->plan->spare, cont->idx));

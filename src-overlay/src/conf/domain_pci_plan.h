@@ -35,8 +35,8 @@ typedef struct {
 struct _virDomainPCIPlan {
     virDomainPCIGrowthRules rules;
     virDomainPCIPadding padding;
-    bool thrifty;           /* slots with windows are promised: nothing else
-                             * is to take them */
+    bool thrifty;           /* slots with windows or near a NUMA node are
+                             * promised: nothing else is to take them */
     virDomainDef *def;      /* whose devices are placed */
 
     virDomainPCIWritten *written;
@@ -54,6 +54,9 @@ struct _virDomainPCIPlan {
 
     /* the bus that is kept for a controller, by its index; -1: none */
     int parent[VIR_DOMAIN_PCI_BUSES_MAX];
+
+    /* the NUMA node that a controller was added for, by its index; -1: none */
+    int node[VIR_DOMAIN_PCI_BUSES_MAX];
 };
 
 virDomainPCIPlan *
@@ -68,6 +71,12 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
                       virDomainPCIPadding padding,
                       virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
+
+void
+virDomainPCIPlanInitController(virDomainPCISlotRequest *req,
+                               virDomainPCIAddressSet *addrs,
+                               size_t idx)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
 int
 virDomainPCIPlanPrepareSet(virDomainPCIAddressSet *addrs,

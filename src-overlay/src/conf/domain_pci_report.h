@@ -65,6 +65,7 @@ typedef struct {
     unsigned int asked;
     unsigned int free;  /* at most @asked */
     virDomainPCIWindows windows;
+    int node;           /* NUMA node of the guest, -1: any */
 } virDomainPCIReportPromise;
 
 typedef struct {

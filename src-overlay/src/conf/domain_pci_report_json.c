@@ -105,6 +105,8 @@ virDomainPCIReportFormatPlace(virJSONValue *object,
         virJSONValueObjectAppendBoolean(object, "hotplug", item->hotplug);
         virDomainPCIReportFormatString(object, "told", item->told);
     }
+    if (item->guestNode >= 0)
+        virJSONValueObjectAppendNumberUint(object, "guestNode", item->guestNode);
     if (report->planned)
         virJSONValueObjectAppendBoolean(object, "added", item->added);
 }
@@ -197,8 +199,6 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
         virJSONValueObjectAppendNumberUint(object, "parent", item->addr.bus);
     virDomainPCIReportFormatString(object, "busNr", item->busNr);
     virDomainPCIReportFormatString(object, "node", item->node);
-    if (item->guestNode >= 0)
-        virJSONValueObjectAppendNumberUint(object, "guestNode", item->guestNode);
     virDomainPCIReportFormatString(object, "targetIndex", item->targetIndex);
     if (windows)
         virJSONValueObjectAppend(object, "windows", &windows);
@@ -245,6 +245,8 @@ virDomainPCIReportFormatPromises(const virDomainPCIReport *report,
         virJSONValueObjectAppendNumberUint(object, "missing", promise->asked - promise->free);
         if ((windows = virDomainPCIReportFormatWindows(&promise->windows)))
             virJSONValueObjectAppend(object, "windows", &windows);
+        if (promise->node >= 0)
+            virJSONValueObjectAppendNumberUint(object, "node", promise->node);
         virJSONValueArrayAppend(array, &object);
         missing += promise->asked - promise->free;
     }

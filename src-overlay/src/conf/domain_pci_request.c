@@ -31,6 +31,7 @@ virDomainPCISlotRequestInit(virDomainPCISlotRequest *req,
         .flags = flags,
         .model = info->pciHints.hasConnection ? info->pciHints.connection : -1,
         .isolationGroup = info->isolationGroup,
+        .node = virDomainPCIHintsNode(&info->pciHints),
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
         .info = info,
@@ -55,6 +56,7 @@ virDomainPCISlotRequestInitController(virDomainPCISlotRequest *req,
     *req = (virDomainPCISlotRequest) {
         .flags = virDomainPCIControllerModelToConnectType(model),
         .model = -1,
+        .node = -1,
         .function = -1,
         .controller = idx,
     };
@@ -76,6 +78,7 @@ virDomainPCISlotRequestInitFree(virDomainPCISlotRequest *req,
     *req = (virDomainPCISlotRequest) {
         .flags = flags | VIR_PCI_CONNECT_AUTOASSIGN,
         .model = -1,
+        .node = -1,
         .function = -1,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
         .nslots = 1,
@@ -201,6 +204,10 @@ virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                        _("No more available PCI slots: %1$s must be on the root bus, because it is integrated or not hotpluggable, but the root bus is full"),
                        name);
+    } else if (req->node >= 0) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("No more available PCI slots: %1$s needs a free %2$s slot below a host bridge of NUMA node %3$d, and no PCI controller that has one can be added"),
+                       name, kind, req->node);
     } else if (addrs->nbuses >= VIR_DOMAIN_PCI_BUSES_MAX) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                        _("No more available PCI slots: %1$s needs a free %2$s slot, and the guest has all %3$d PCI buses that are possible"),

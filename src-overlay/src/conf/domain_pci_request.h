@@ -20,6 +20,7 @@ struct _virDomainPCISlotRequest {
     virDomainPCIConnectFlags fallback; /* types that will do if there is none */
     int model;               /* of the controller that has the slot; -1: any */
     unsigned int isolationGroup;
+    int node;                /* NUMA node of the guest, -1: any */
     int function;            /* -1: any */
     int controller;          /* index of the PCI controller that wants the slot,
                               * or VIR_DOMAIN_PCI_ENDPOINT */

@@ -9,6 +9,7 @@
 
 #include <config.h>
 
+#include "domain_pci_numbers.h"
 #include "domain_pci_plan.h"
 #include "domain_pci_topology_index.h"
 
@@ -124,7 +125,24 @@ virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
 }
 
 
-/* Is a slot of bus @a a better choice for @req than one of @b? */
+/* Is bus @b near the memory that @req asks for, and if it is for a controller,
+ * is there a number for the bus of that? */
+static bool
+virDomainPCITopologyNodeFits(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req,
+                             size_t b)
+{
+    if (req->node < 0)
+        return true;
+
+    return virDomainPCITopologyGetNode(addrs, b) == req->node &&
+        (req->controller == VIR_DOMAIN_PCI_ENDPOINT ||
+         virDomainPCINumbersLeft(addrs, virDomainPCITopologyGetHost(addrs, b)) > 0);
+}
+
+
+/* Is a slot of bus @a a better choice for @req than one of @b? Slots near the
+ * memory of a node are left to those that ask for it. */
 static bool
 virDomainPCITopologyIsThriftier(virDomainPCIAddressSet *addrs,
                                 const virDomainPCISlotRequest *req,
@@ -132,6 +150,11 @@ virDomainPCITopologyIsThriftier(virDomainPCIAddressSet *addrs,
                                 size_t b)
 {
     bool root = virDomainPCIModelIsRoot(addrs->buses[b].model);
+    bool nodeA = virDomainPCITopologyGetNode(addrs, a) >= 0;
+    bool nodeB = virDomainPCITopologyGetNode(addrs, b) >= 0;
+
+    if (nodeA != nodeB)
+        return nodeB;
 
     return !root && virDomainPCIWindowsCompare(virDomainPCITopologyGetWindows(addrs, a),
                                                virDomainPCITopologyGetWindows(addrs, b),
@@ -162,7 +185,8 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
                 !virDomainPCIBusSuits(bus->flags, b, flags, false) ||
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how) ||
-                !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req))
+                !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req) ||
+                !virDomainPCITopologyNodeFits(addrs, req, b))
                 continue;
 
             if (req->sparing && virBitmapIsBitSet(addrs->plan->windowed, b))
@@ -178,7 +202,7 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
             if (!virDomainPCITopologyFindSlotOnBus(addrs, b, req, addr))
                 continue;
 
-            if (!req->thrifty || !topology->windows)
+            if (!req->thrifty || !(topology->windows || topology->nodes))
                 return true;
             found = true;
         }
@@ -233,10 +257,41 @@ virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
 }
 
 
+/* How many controllers that plug into @type of slots wait for a place? Those
+ * that have to be below a host bridge of a NUMA node do so there. The one that
+ * is to get a parent, @without, is not in the way of its parent. */
+static size_t
+virDomainPCITopologyOwed(virDomainPCIAddressSet *addrs,
+                         size_t type,
+                         int node,
+                         int without)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t owed = 0;
+    size_t i;
+
+    if (!topology->nodes && without == VIR_DOMAIN_PCI_ENDPOINT)
+        return topology->owed[type];
+
+    for (i = 0; i < addrs->nbuses; i++) {
+        virDomainControllerModelPCI model = addrs->buses[i].model;
+        int below = virDomainPCIModelIsHostBridge(model) ? -1 : topology->buses[i].node;
+
+        if (!topology->buses[i].connected && (int)i != without && below == node &&
+            addrs->buses[i].flags &&
+            virDomainPCIControllerModelToConnectType(model) & (1 << type))
+            owed++;
+    }
+
+    return owed;
+}
+
+
 /**
  * virDomainPCITopologyCanHold:
  * @addrs: address set
  * @plug: connect type of a PCI controller that might be added
+ * @node: NUMA node that it has to be below, -1: any
  * @without: index of a PCI controller that must not be on the way to the root
  *           (because this is about adding a parent for it), or
  *           VIR_DOMAIN_PCI_ENDPOINT
@@ -250,6 +305,7 @@ virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
+                            int node,
                             int without,
                             bool displace)
 {
@@ -257,15 +313,9 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
     g_autoptr(virBitmap) reached = NULL;
     bool aggregate = plug & VIR_PCI_CONNECT_AGGREGATE_SLOT;
     size_t type = __builtin_ctz(plug & VIR_PCI_CONNECT_TYPES_MASK);
-    size_t owed = topology->owed[type];
+    size_t owed = virDomainPCITopologyOwed(addrs, type, node, without);
     size_t places = 0;
     size_t i;
-
-    /* the one that is to get a parent is not in the way of its parent */
-    if (without != VIR_DOMAIN_PCI_ENDPOINT &&
-        !topology->buses[without].connected &&
-        virDomainPCIControllerModelToConnectType(addrs->buses[without].model) & (1 << type))
-        owed--;
 
     for (i = 0; i < addrs->nbuses && places <= owed; i++) {
         virDomainPCIAddressBus *bus = &addrs->buses[i];
@@ -278,6 +328,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
             virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);
 
         if (slots && bus->flags & (1 << type) &&
+            (node < 0 || virDomainPCITopologyGetNode(addrs, i) == node) &&
             virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
             (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
             places += virDomainPCITopologyPlaces(bus, slots, aggregate);

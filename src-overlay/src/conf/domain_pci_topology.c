@@ -120,7 +120,7 @@ virDomainPCITopologyAddBus(virDomainPCITopology *topology,
 {
     size_t slot;
 
-    memset(&topology->buses[idx], 0, sizeof(topology->buses[idx]));
+    topology->buses[idx] = (virDomainPCITopologyBus) { .node = -1, .busNr = -1 };
 
     for (slot = bus->minSlot; slot <= bus->maxSlot; slot++)
         virDomainPCITopologyUpdateSlot(topology, bus, idx, slot);
@@ -275,7 +275,7 @@ virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
  * @def: domain definition
  *
  * Connects all buses whose controllers have an address in @def already, and
- * learns the windows of all.
+ * learns the windows of all, and the NUMA nodes of host bridges.
  */
 void
 virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
@@ -292,6 +292,11 @@ virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
 
         virDomainPCIWindowsGet(&cont->opts.pciopts, &windows);
         virDomainPCITopologySetWindows(addrs, cont->idx, &windows);
+
+        if (virDomainPCIModelIsHostBridge(cont->model)) {
+            virDomainPCITopologySetNode(addrs, cont->idx, cont->opts.pciopts.numaNode);
+            virDomainPCITopologySetBusNr(addrs, cont->idx, cont->opts.pciopts.busNr);
+        }
 
         if (virDeviceInfoPCIAddressIsPresent(&cont->info))
             virDomainPCITopologyConnect(addrs, cont->idx, cont->info.addr.pci.bus);
@@ -330,6 +335,91 @@ virDomainPCITopologyGetWindows(virDomainPCIAddressSet *addrs,
                                size_t bus)
 {
     return &virDomainPCITopologyGet(addrs)->buses[bus].windows;
+}
+
+
+/**
+ * virDomainPCITopologySetNode:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ * @node: NUMA node of the guest that a host bridge has, or that another
+ *        controller which has no place yet must be below; -1: none
+ */
+void
+virDomainPCITopologySetNode(virDomainPCIAddressSet *addrs,
+                            size_t bus,
+                            int node)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+
+    topology->buses[bus].node = node;
+    if (node >= 0)
+        topology->nodes = true;
+}
+
+
+/**
+ * virDomainPCITopologySetBusNr:
+ * @addrs: address set
+ * @bus: bus of an expander bus
+ * @busNr: the number that is chosen for it, -1: none yet
+ */
+void
+virDomainPCITopologySetBusNr(virDomainPCIAddressSet *addrs,
+                             size_t bus,
+                             int busNr)
+{
+    virDomainPCITopologyGet(addrs)->buses[bus].busNr = busNr;
+}
+
+
+/**
+ * virDomainPCITopologyGetHost:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ *
+ * Returns: the bus of the host bridge that leads to @bus, or of the last
+ *          controller on the way to it that has its place
+ */
+size_t
+virDomainPCITopologyGetHost(virDomainPCIAddressSet *addrs,
+                            size_t bus)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t steps;
+
+    for (steps = 0; steps < addrs->nbuses; steps++) {
+        if (virDomainPCIModelIsHostBridge(addrs->buses[bus].model) ||
+            !topology->buses[bus].connected ||
+            topology->buses[bus].parent >= addrs->nbuses)
+            break;
+        bus = topology->buses[bus].parent;
+    }
+
+    return bus;
+}
+
+
+/**
+ * virDomainPCITopologyGetNode:
+ * @addrs: address set
+ * @bus: a bus, by the index of the controller that provides it
+ *
+ * A guest learns the NUMA node of a device from its host bridge (ACPI 6.4,
+ * 6.2.15 _PXM; PAPR: "ibm,associativity" of the PHB).
+ *
+ * Returns: NUMA node of the guest that devices on @bus belong to; -1: none
+ */
+int
+virDomainPCITopologyGetNode(virDomainPCIAddressSet *addrs,
+                            size_t bus)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+
+    if (!topology->nodes)
+        return -1;
+
+    return topology->buses[virDomainPCITopologyGetHost(addrs, bus)].node;
 }
 
 

@@ -45,6 +45,28 @@ virDomainPCITopologyGetWindows(virDomainPCIAddressSet *addrs,
                                size_t bus)
     ATTRIBUTE_NONNULL(1);
 
+void
+virDomainPCITopologySetNode(virDomainPCIAddressSet *addrs,
+                            size_t bus,
+                            int node)
+    ATTRIBUTE_NONNULL(1);
+
+void
+virDomainPCITopologySetBusNr(virDomainPCIAddressSet *addrs,
+                             size_t bus,
+                             int busNr)
+    ATTRIBUTE_NONNULL(1);
+
+size_t
+virDomainPCITopologyGetHost(virDomainPCIAddressSet *addrs,
+                            size_t bus)
+    ATTRIBUTE_NONNULL(1);
+
+int
+virDomainPCITopologyGetNode(virDomainPCIAddressSet *addrs,
+                            size_t bus)
+    ATTRIBUTE_NONNULL(1);
+
 bool
 virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
                                 const virPCIDeviceAddress *addr)
@@ -82,6 +104,7 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
+                            int node,
                             int without,
                             bool displace)
     ATTRIBUTE_NONNULL(1);

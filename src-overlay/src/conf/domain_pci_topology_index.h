@@ -34,12 +34,16 @@ typedef struct {
     virDomainPCIWindows windows; /* of the controller */
     virDomainPCIWindows promised; /* what of them is kept for free slots */
     size_t npromised;   /* how many these are */
+    int node;           /* NUMA node of a host bridge, or that a controller
+                         * which is added has to be below; -1: none */
+    int busNr;          /* first number of an expander bus; -1: not chosen */
 } virDomainPCITopologyBus;
 
 struct _virDomainPCITopology {
     virDomainPCITopologyBus *buses;
     size_t nbuses;
     bool windows;   /* some controller has windows of its own */
+    bool nodes;     /* some host bridge has a NUMA node */
 
     /* slots that are kept for addresses that the user wrote, by bus; the bus
      * itself may not be there yet */

@@ -30,6 +30,7 @@ VIR_ENUM_IMPL(virDomainPreference,
               "pciHotplugSlots",
               "defaultAddressType",
               "hotpluggable",
+              "hostdevPlacement",
 );
 
 
@@ -51,6 +52,7 @@ virDomainPreferenceItemClear(virDomainPreferenceItem *item)
     g_free(item->value);
     for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
         g_free(item->windows[i]);
+    g_free(item->node);
 }
 
 
@@ -74,37 +76,20 @@ virDomainPreferencesFree(virDomainPreferences *prefs)
 }
 
 
-/* Remembers a number of slots. Returns -1 if that is no number. */
-static int
-virDomainPreferencesApplySlots(virDomainPreferences *prefs,
-                               virDomainPreference which,
-                               const char *value,
-                               const virDomainPCIWindows *windows)
-{
-    virDomainPreferenceSlots slots = { .which = which, .windows = *windows };
-
-    if (virStrToLong_uip(value, NULL, 10, &slots.number) < 0)
-        return -1;
-
-    VIR_APPEND_ELEMENT(prefs->slots, prefs->nslots, slots);
-    return 0;
-}
-
-
-/* Slots with other windows are another promise */
+/* Slots with other windows or of another node are another promise */
 static bool
 virDomainPreferencesIsRepeated(const virDomainPreferences *prefs,
-                               virDomainPreference which,
-                               const virDomainPCIWindows *windows)
+                               const virDomainPreferenceSlots *slots)
 {
     size_t i;
 
-    if (!virDomainPreferenceIsSlots(which))
-        return prefs->given[which];
+    if (!virDomainPreferenceIsSlots(slots->which))
+        return prefs->given[slots->which];
 
     for (i = 0; i < prefs->nslots; i++) {
-        if (prefs->slots[i].which == which &&
-            virDomainPCIWindowsEqual(&prefs->slots[i].windows, windows))
+        if (prefs->slots[i].which == slots->which &&
+            prefs->slots[i].node == slots->node &&
+            virDomainPCIWindowsEqual(&prefs->slots[i].windows, &slots->windows))
             return true;
     }
 
@@ -112,12 +97,12 @@ virDomainPreferencesIsRepeated(const virDomainPreferences *prefs,
 }
 
 
-/* Takes one preference at its word */
+/* Takes one preference at its word; @slots says what is asked of slots */
 static int
 virDomainPreferencesApply(virDomainPreferences *prefs,
                           const char *name,
                           const char *value,
-                          const virDomainPCIWindows *windows)
+                          virDomainPreferenceSlots *slots)
 {
     int which = virDomainPreferenceTypeFromString(name);
     int num = -1;
@@ -128,15 +113,17 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
         return -1;
     }
 
-    if (virDomainPreferencesIsRepeated(prefs, which, windows)) {
+    slots->which = which;
+    if (virDomainPreferencesIsRepeated(prefs, slots)) {
         virReportError(VIR_ERR_XML_ERROR,
                        _("preference '%1$s' is given more than once"), name);
         return -1;
     }
 
-    if (virDomainPCIWindowsAny(windows) && !virDomainPreferenceIsSlots(which)) {
+    if ((virDomainPCIWindowsAny(&slots->windows) || slots->node >= 0) &&
+        !virDomainPreferenceIsSlots(which)) {
         virReportError(VIR_ERR_XML_ERROR,
-                       _("'memReserve', 'pref64Reserve' and 'ioReserve' are not supported for preference '%1$s'"),
+                       _("'memReserve', 'pref64Reserve', 'ioReserve' and 'node' are not supported for preference '%1$s'"),
                        name);
         return -1;
     }
@@ -144,7 +131,8 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
     switch ((virDomainPreference)which) {
     case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
     case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
-        num = virDomainPreferencesApplySlots(prefs, which, value, windows);
+        if ((num = virStrToLong_uip(value, NULL, 10, &slots->number)) == 0)
+            VIR_APPEND_ELEMENT(prefs->slots, prefs->nslots, *slots);
         break;
 
     case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:
@@ -160,6 +148,10 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
         prefs->hotpluggable = num;
         if (num <= 0)
             num = -1;
+        break;
+
+    case VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT:
+        num = STREQ(value, "numa") ? 0 : -1;
         break;
 
     case VIR_DOMAIN_PREFERENCE_LAST:
@@ -185,7 +177,7 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
 {
     g_autofree char *name = virXMLPropString(node, "name");
     g_autofree char *value = virXMLPropString(node, "value");
-    virDomainPCIWindows windows;
+    virDomainPreferenceSlots slots = { 0 };
     virDomainPreferenceItem item;
     size_t i;
 
@@ -199,8 +191,9 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
         return -1;
     }
 
-    if (virDomainPCIWindowsParseXML(node, &windows) < 0 ||
-        virDomainPreferencesApply(prefs, name, value, &windows) < 0) {
+    if (virDomainPCIWindowsParseXML(node, &slots.windows) < 0 ||
+        virXMLPropInt(node, "node", 10, VIR_XML_PROP_NONNEGATIVE, &slots.node, -1) < 0 ||
+        virDomainPreferencesApply(prefs, name, value, &slots) < 0) {
         if (strict)
             return -1;
 
@@ -212,6 +205,7 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
     item.value = g_steal_pointer(&value);
     for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
         item.windows[i] = virXMLPropString(node, virDomainPCIWindowTypeToString(i));
+    item.node = virXMLPropString(node, "node");
     VIR_APPEND_ELEMENT(prefs->items, prefs->nitems, item);
     return 0;
 }
@@ -288,6 +282,7 @@ virDomainPreferencesFormat(virBuffer *buf,
 
         virBufferEscapeString(&attrBuf, " name='%s'", prefs->items[i].name);
         virBufferEscapeString(&attrBuf, " value='%s'", prefs->items[i].value);
+        virBufferEscapeString(&attrBuf, " node='%s'", prefs->items[i].node);
         for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++) {
             if (prefs->items[i].windows[j]) {
                 virBufferAsprintf(&attrBuf, " %s=", virDomainPCIWindowTypeToString(j));
@@ -329,7 +324,7 @@ virDomainPreferencesRefuse(virDomainDef *def)
 
     if (virDomainDeviceInfoIterate(def, virDomainPreferencesRefuseHints, NULL) < 0) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
-                       _("'hotpluggable', 'busHint' and 'preferredConnection' of <address> are not supported by this driver"));
+                       _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' of <address> are not supported by this driver"));
         return -1;
     }
 
@@ -403,6 +398,8 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
         case VIR_DOMAIN_PREFERENCE_PCIE_HOTPLUG_SLOTS:
         case VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS:
             virBufferAsprintf(&attrBuf, " max='%u'", caps->slotsMax[i]);
+            if (caps->node[i])
+                virBufferAddLit(&attrBuf, " node='yes'");
             virDomainPreferencesCapsFormatWindows(&valueBuf, caps->windows[i]);
             break;
 
@@ -415,6 +412,10 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
         case VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE:
             virBufferAddLit(&valueBuf, "<value>yes</value>\n");
             virBufferAddLit(&valueBuf, "<value>no</value>\n");
+            break;
+
+        case VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT:
+            virBufferAddLit(&valueBuf, "<value>numa</value>\n");
             break;
 
         case VIR_DOMAIN_PREFERENCE_LAST:
@@ -434,6 +435,13 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
             }
         }
         virBufferAdjustIndent(&childBuf, -2);
+        virBufferAddLit(&childBuf, "</enum>\n");
+    }
+
+    if (caps->nodeHost >= 0) {
+        virBufferAddLit(&childBuf, "<enum name='nodeHostBridge'>\n");
+        virBufferAsprintf(&childBuf, "  <value>%s</value>\n",
+                          virDomainControllerModelPCITypeToString(caps->nodeHost));
         virBufferAddLit(&childBuf, "</enum>\n");
     }
 

@@ -19,6 +19,7 @@ typedef enum {
     VIR_DOMAIN_PREFERENCE_PCI_HOTPLUG_SLOTS,
     VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE,
     VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE,
+    VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT,
 
     VIR_DOMAIN_PREFERENCE_LAST
 } virDomainPreference;
@@ -30,6 +31,7 @@ typedef struct {
     char *name;
     char *value;
     char *windows[VIR_DOMAIN_PCI_WINDOW_LAST];
+    char *node;
 } virDomainPreferenceItem;
 
 /* A number of free slots */
@@ -37,6 +39,7 @@ typedef struct {
     virDomainPreference which;
     unsigned int number;
     virDomainPCIWindows windows; /* that each of them has at least */
+    int node; /* NUMA node of the guest that they are near to, -1: any */
 } virDomainPreferenceSlots;
 
 typedef struct _virDomainPreferences virDomainPreferences;
@@ -83,6 +86,9 @@ struct _virDomainPreferencesCaps {
     bool supported[VIR_DOMAIN_PREFERENCE_LAST];
     unsigned int slotsMax[VIR_DOMAIN_PREFERENCE_LAST]; /* of a guest without devices */
     bool windows[VIR_DOMAIN_PREFERENCE_LAST][VIR_DOMAIN_PCI_WINDOW_LAST]; /* of slots */
+    bool node[VIR_DOMAIN_PREFERENCE_LAST]; /* slots can be asked of a NUMA node */
+    int nodeHost;           /* virDomainControllerModelPCI that has the NUMA node
+                             * of a device; -1: there is none */
     bool virtioMMIO;        /* defaultAddressType can be 'virtio-mmio' */
     unsigned int models;    /* models of PCI controllers that may be added: a
                              * mask of 1 << virDomainControllerModelPCI */

@@ -402,6 +402,7 @@ qemuPCIAnswerFillPromises(virDomainPCIReport *report,
             .asked = promise.items[i].asked,
             .free = promise.items[i].possible,
             .windows = promise.items[i].windows,
+            .node = promise.items[i].node,
         };
     }
 
@@ -435,6 +436,7 @@ qemuPCIAnswerFill(virDomainPCIReport *report,
 
         item->hotplug = bus->hotplug;
         item->told = bus->told;
+        item->guestNode = bus->guestNode;
     }
 
     if (buses->buses[0])

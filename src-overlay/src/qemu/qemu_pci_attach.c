@@ -11,14 +11,18 @@
 #include <config.h>
 
 #include "qemu_pci_attach.h"
+#include "qemu_pci_nodes.h"
 #include "qemu_pci_request.h"
 #include "qemu_domain_address.h"
 #include "domain_pci_controllers.h"
 #include "domain_pci_count.h"
 #include "domain_pci_topology.h"
 #include "virerror.h"
+#include "virlog.h"
 
 #define VIR_FROM_THIS VIR_FROM_QEMU
+
+VIR_LOG_INIT("qemu.qemu_pci_attach");
 
 
 /* The request of a device that is attached to a running guest. A conventional
@@ -36,6 +40,34 @@ qemuPCIAttachRequest(virDomainPCISlotRequest *req,
     req->io = !(info->pciConnectFlags & VIR_PCI_CONNECT_TYPE_PCIE_DEVICE);
     if (info->pciHints.busHint == VIR_DOMAIN_PCI_BUS_HINT_DEFAULT)
         req->fallback = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
+}
+
+
+/* Finds a free slot for @dev, or reports nothing. A device of the host whose
+ * place the user has left to us is near to its memory if that is possible. */
+static int
+qemuPCIAttachFindSlot(virDomainPCIAddressSet *addrs,
+                      const virDomainDef *def,
+                      const virDomainDeviceDef *dev,
+                      virDomainPCISlotRequest *req,
+                      virPCIDeviceAddress *addr)
+{
+    int node = -1;
+
+    if (dev->type == VIR_DOMAIN_DEVICE_HOSTDEV && req->node < 0 &&
+        qemuPCINodesFindHostdev(def, dev->data.hostdev, &node) < 0)
+        return -1;
+
+    if (node >= 0) {
+        req->node = node;
+        if (virDomainPCITopologyFindSlot(addrs, req, addr))
+            return 1;
+
+        VIR_WARN("No free PCI slot near NUMA cell %d for a host device of it", node);
+        req->node = -1;
+    }
+
+    return virDomainPCITopologyFindSlot(addrs, req, addr);
 }
 
 
@@ -72,6 +104,10 @@ qemuPCIAttachReportNoSlot(const virDomainPCIAddressSet *addrs,
         virReportError(VIR_ERR_OPERATION_FAILED,
                        _("No more available PCI slots: %1$s needs a hotpluggable slot of a PCI controller model='%2$s', but of %3$zu that the guest has %4$zu are in use; controllers of this model have to be listed in the persistent definition"),
                        name, model, census.total, census.used);
+    } else if (req->node >= 0) {
+        virReportError(VIR_ERR_OPERATION_FAILED,
+                       _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot below a host bridge of NUMA node %3$d, and the guest has none that is free; more can be had with preference '%4$s' and its node='%3$d' in the persistent definition"),
+                       name, kind, req->node, preference);
     } else if (req->isolationGroup) {
         virReportError(VIR_ERR_OPERATION_FAILED,
                        _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot on a root bus of its isolation group, or on an empty one, and the guest has none; a PCI controller model='pci-root' has to be listed in the persistent definition"),
@@ -92,6 +128,7 @@ qemuPCIAttachReportNoSlot(const virDomainPCIAddressSet *addrs,
 /**
  * qemuPCIAttachFindPlace:
  * @addrs: address set of a running guest
+ * @qemuCaps: capabilities of the QEMU binary
  * @def: its definition
  * @dev: device that is to be attached, with its connect flags
  *
@@ -104,12 +141,14 @@ qemuPCIAttachReportNoSlot(const virDomainPCIAddressSet *addrs,
  */
 int
 qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
+                       virQEMUCaps *qemuCaps,
                        const virDomainDef *def,
                        virDomainDeviceDef *dev)
 {
     virDomainDeviceInfo *info = virDomainDeviceGetInfo(dev);
     virDomainPCISlotRequest req;
     virPCIDeviceAddress addr = { 0 };
+    int rc;
 
     if (!info->pciConnectFlags)
         return 0;
@@ -126,7 +165,7 @@ qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
     if (info->pciHints.hotpluggable == VIR_TRISTATE_BOOL_NO)
         return qemuPCIRequestRefuse(dev, _("a device with hotpluggable='no' cannot be attached to a running guest"));
 
-    if (qemuPCIRequestCheck(dev, info, qemuPCIPolicyGet(def)) < 0)
+    if (qemuPCIRequestCheck(dev, info, def, qemuCaps) < 0)
         return -1;
 
     if (virDeviceInfoPCIAddressIsPresent(info))
@@ -134,8 +173,9 @@ qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
 
     qemuPCIAttachRequest(&req, info);
 
-    if (!virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
-        qemuPCIAttachReportNoSlot(addrs, dev, &req);
+    if ((rc = qemuPCIAttachFindSlot(addrs, def, dev, &req, &addr)) <= 0) {
+        if (rc == 0)
+            qemuPCIAttachReportNoSlot(addrs, dev, &req);
         return -1;
     }
 
@@ -167,6 +207,7 @@ qemuPCIAttachPlaceAsLive(virDomainObj *vm,
     virDomainPCIAddressSet *live = priv->pciaddrs;
     virDomainPCISlotRequest req;
     virPCIDeviceAddress addr = { 0 };
+    int rc;
 
     if (!info || !live || !virDeviceInfoPCIAddressIsWanted(info) ||
         (qemuDomainIsS390CCW(vmdef) && info->type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI))
@@ -180,8 +221,8 @@ qemuPCIAttachPlaceAsLive(virDomainObj *vm,
         qemuDomainFillDeviceIsolationGroup(vm->def, dev);
 
     qemuPCIAttachRequest(&req, info);
-    if (!virDomainPCITopologyFindSlot(live, &req, &addr))
-        return 0;
+    if ((rc = qemuPCIAttachFindSlot(live, vm->def, dev, &req, &addr)) <= 0)
+        return rc;
 
     if (!(config = qemuDomainPCIAddressSetCreate(vmdef, priv->qemuCaps,
                                                  virDomainPCIControllersCountBuses(vmdef),
@@ -248,7 +289,7 @@ qemuPCIUpdateKeepPlace(virDomainDef *def,
         if (!(addrs = qemuDomainPCIAddressSetCreate(def, qemuCaps,
                                                     virDomainPCIControllersCountBuses(def),
                                                     NULL, false)) ||
-            qemuPCIRequestCheck(dev, info, qemuPCIPolicyGet(def)) < 0 ||
+            qemuPCIRequestCheck(dev, info, def, qemuCaps) < 0 ||
             qemuPCIRequestCheckPlace(dev, info, addrs) < 0)
             return -1;
     }

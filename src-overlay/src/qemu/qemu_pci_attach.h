@@ -11,9 +11,10 @@
 
 int
 qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
+                       virQEMUCaps *qemuCaps,
                        const virDomainDef *def,
                        virDomainDeviceDef *dev)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(4);
 
 int
 qemuPCIAttachPlaceAsLive(virDomainObj *vm,

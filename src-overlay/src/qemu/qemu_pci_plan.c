@@ -15,10 +15,12 @@
 #include <config.h>
 
 #include "qemu_pci_plan.h"
+#include "qemu_pci_nodes.h"
 #include "qemu_pci_preferences.h"
 #include "qemu_pci_request.h"
 #include "qemu_domain_address.h"
 #include "domain_pci_controllers.h"
+#include "domain_pci_numbers.h"
 #include "domain_pci_padding.h"
 #include "viralloc.h"
 #include "virerror.h"
@@ -31,6 +33,7 @@ typedef struct {
     virQEMUCaps *qemuCaps;
     const qemuPCIPolicy *policy;
     size_t nbusesGiven;     /* those of the definition */
+    virBitmap *given;       /* indexes of its PCI controllers */
     bool sparePort;         /* one is kept; the first run decides it */
     qemuPCIPromise promise;
 } qemuPCIPlanning;
@@ -98,6 +101,9 @@ qemuPCIPlanAddControllers(qemuPCIPlanning *planning,
                                         i, addrs->buses[i].model)))
             return -1;
 
+        if (virDomainPCIModelIsHostBridge(addrs->buses[i].model))
+            dev.data.controller->opts.pciopts.numaNode = virDomainPCITopologyGetNode(addrs, i);
+
         qemuPCIPromiseSetWindows(&planning->promise, addrs, draft, dev.data.controller);
         qemuDomainFillPCIControllerFlags(draft, &dev, planning->qemuCaps, planning->driver);
         virDomainPCIPlanNote(addrs, i, i >= firstSpare);
@@ -141,23 +147,25 @@ qemuPCIPlanRun(qemuPCIPlanning *planning,
         qemuPCIPlanAddControllers(planning, draft, addrs, firstSpare) < 0)
         return -1;
 
-    return addrs->nbuses == nbuses && virDomainPCIPlanIsSettled(addrs);
+    if (addrs->nbuses != nbuses || !virDomainPCIPlanIsSettled(addrs))
+        return 0;
+
+    return virDomainPCINumbersChoose(addrs, draft, planning->given) < 0 ? -1 : 1;
 }
 
 
-/* Drops what was added to @draft, which is a draft of @def */
+/* Drops what was added to @draft */
 static void
-qemuPCIPlanFreeDraft(virDomainDef *draft,
-                     const virDomainDef *def)
+qemuPCIPlanFreeDraft(qemuPCIPlanning *planning,
+                     virDomainDef *draft)
 {
-    g_autoptr(virBitmap) given = virDomainPCIControllersIndexes(def);
     size_t i;
 
     for (i = 0; i < draft->ncontrollers; i++) {
         virDomainControllerDef *cont = draft->controllers[i];
 
         if (cont->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI &&
-            !virBitmapIsBitSet(given, cont->idx))
+            !virBitmapIsBitSet(planning->given, cont->idx))
             virDomainControllerDefFree(cont);
     }
 
@@ -197,7 +205,7 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
 
     plan->def = def;
     if (rc < 0) {
-        qemuPCIPlanFreeDraft(&draft, def);
+        qemuPCIPlanFreeDraft(planning, &draft);
         return -1;
     }
 
@@ -230,6 +238,7 @@ qemuPCIPlanControllers(virDomainDef *def,
                        bool newDomain)
 {
     g_autoptr(virDomainPCIPlan) plan = virDomainPCIPlanNew();
+    g_autoptr(virBitmap) given = virDomainPCIControllersIndexes(def);
     g_autoptr(virError) error = NULL;
     virDomainPCIPadding padding;
     int rc;
@@ -238,11 +247,13 @@ qemuPCIPlanControllers(virDomainDef *def,
         .qemuCaps = qemuCaps,
         .policy = qemuPCIPolicyGet(def),
         .nbusesGiven = virDomainPCIControllersCountBuses(def),
+        .given = given,
     };
 
     if (newDomain &&
         (qemuPCIPreferencesCheck(def, planning.policy, qemuCaps) < 0 ||
-         qemuPCIRequestCheckAll(def, planning.policy) < 0))
+         qemuPCINodesPlaceHostdevs(def) < 0 ||
+         qemuPCIRequestCheckAll(def, qemuCaps) < 0))
         return NULL;
 
     qemuPCIPolicyFillRules(planning.policy, qemuCaps, &plan->rules);
@@ -250,7 +261,8 @@ qemuPCIPlanControllers(virDomainDef *def,
     for (padding = 0; planning.nbusesGiven > 0 && padding < VIR_DOMAIN_PCI_PADDING_LAST; padding++) {
         qemuPCIPromiseInit(&planning.promise, newDomain ? def->preferences : NULL,
                            planning.policy);
-        plan->thrifty = planning.promise.windows;
+        planning.promise.noIO |= qemuPCINodesAreAsked(def);
+        plan->thrifty = planning.promise.windows || planning.promise.nodes;
         rc = qemuPCIPlanDraft(&planning, plan, def, padding);
         qemuPCIPromiseClear(&planning.promise);
 
@@ -288,7 +300,8 @@ int
 qemuPCIPlanCheck(virDomainDef *def,
                  virDomainPCIAddressSet *addrs)
 {
-    if (virDomainPCIControllersCheck(def) < 0)
+    if (virDomainPCIControllersCheck(def) < 0 ||
+        virDomainPCINumbersCheck(addrs, def) < 0)
         return -1;
 
     return qemuPCIRequestCheckAllPlaces(def, addrs);

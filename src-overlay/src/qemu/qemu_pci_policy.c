@@ -27,6 +27,8 @@ VIR_LOG_INIT("qemu.qemu_pci_policy");
 #define ROOT_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT
 #define UPSTREAM_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT
 #define DOWNSTREAM_PORT VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_DOWNSTREAM_PORT
+#define PCI_EXPANDER VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS
+#define PCIE_EXPANDER VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS
 
 #define EXPRESS VIR_PCI_CONNECT_TYPE_PCIE_DEVICE
 #define CONVENTIONAL VIR_PCI_CONNECT_TYPE_PCI_DEVICE
@@ -87,6 +89,9 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         CONVENTIONAL_TOPOLOGY,
         .rootHotplugNeedsACPI = true,
         .windows = true,
+        .nodeHost = PCI_EXPANDER,
+        .nodeNeedsACPI = true,
+        .nodeColdOnly = true,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
         .withACPI = { "acpi", "none", "acpi" },
         .withoutACPI = { "none", "none", "shpc" },
@@ -101,6 +106,8 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         EXPRESS_TOPOLOGY,
         .expressMax = { 253, 240 },
         .windows = true,
+        .nodeHost = PCIE_EXPANDER,
+        .nodeNeedsACPI = true,
         .spare = QEMU_PCI_SPARE_PORT,
         .withACPI = { "none", "acpi", "acpi" },
         .withoutACPI = { "none", "none", "none" },
@@ -109,10 +116,14 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
     },
     {
         .name = "arm-virt",
+        /* The device tree says nothing of expander buses. */
         .isMachine = qemuDomainIsARMVirt,
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
         .expressMax = { 253, 248 },
+        .nodeHost = PCIE_EXPANDER,
+        .nodeNeedsACPI = true,
+        .nodeNeedsUEFI = true,
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
         TELLS_ALWAYS_ITSELF,
@@ -123,6 +134,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
         .expressMax = { 253, 248 },
+        .nodeHost = MODEL_NONE,
         .spare = QEMU_PCI_SPARE_PORT,
         .virtio = QEMU_PCI_VIRTIO_PCI_OR_MMIO,
         TELLS_ALWAYS_ITSELF,
@@ -141,6 +153,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .expressSlot = CONVENTIONAL,
         .conventionalMax = { 7711, 7711 },
         .isolate = true,
+        .nodeHost = PCI_ROOT,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
         .withACPI = { "rtas", "rtas", "rtas" },
         .withoutACPI = { "rtas", "rtas", "rtas" },
@@ -151,6 +164,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .name = "express",
         .root = PCIE_ROOT,
         EXPRESS_TOPOLOGY,
+        .nodeHost = MODEL_NONE,
         .spare = QEMU_PCI_SPARE_PORT,
         TELLS_ALWAYS_ITSELF,
     },
@@ -158,6 +172,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .name = "conventional",
         .root = PCI_ROOT,
         CONVENTIONAL_TOPOLOGY,
+        .nodeHost = MODEL_NONE,
         .spare = QEMU_PCI_SPARE_GROWTH_SLOT,
     },
 
@@ -168,6 +183,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .isMachine = qemuPCIPolicyIsMMIOBoard,
         .root = MODEL_NONE,
         CONVENTIONAL_TOPOLOGY,
+        .nodeHost = MODEL_NONE,
         .spare = QEMU_PCI_SPARE_NONE,
         .virtio = QEMU_PCI_VIRTIO_MMIO,
     },
@@ -175,6 +191,7 @@ static const qemuPCIPolicy qemuPCIPolicies[] = {
         .name = "none",
         .root = MODEL_NONE,
         CONVENTIONAL_TOPOLOGY,
+        .nodeHost = MODEL_NONE,
         .spare = QEMU_PCI_SPARE_NONE,
     },
 };
@@ -245,19 +262,35 @@ qemuPCIPolicyHasModel(virDomainControllerModelPCI model,
         return virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_X3130_UPSTREAM) &&
             virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_XIO3130_DOWNSTREAM);
 
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS:
+        return virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_PXB);
+
+    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
+        return virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_PXB_PCIE);
+
     case VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT:
     case VIR_DOMAIN_CONTROLLER_MODEL_PCI_ROOT:
     case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT:
     case VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE:
     case VIR_DOMAIN_CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE:
     case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT:
-    case VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS:
-    case VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS:
     case VIR_DOMAIN_CONTROLLER_MODEL_PCI_LAST:
         break;
     }
 
     return true;
+}
+
+
+/* Can QEMU give the host bridges of the row a NUMA node? */
+static bool
+qemuPCIPolicyHasNodes(const qemuPCIPolicy *policy,
+                      virQEMUCaps *qemuCaps)
+{
+    if (policy->nodeHost == PCI_ROOT)
+        return virQEMUCapsGet(qemuCaps, QEMU_CAPS_SPAPR_PCI_HOST_BRIDGE_NUMA_NODE);
+
+    return qemuPCIPolicyHasModel(policy->nodeHost, qemuCaps);
 }
 
 
@@ -278,7 +311,11 @@ qemuPCIPolicyFillRules(const qemuPCIPolicy *policy,
     rules->nmodels = 0;
     rules->rootsMax = policy->rootsMax;
     rules->rootBridge = MODEL_NONE;
+    rules->nodeHost = MODEL_NONE;
     rules->windows = 0;
+
+    if (policy->nodeHost != MODEL_NONE && qemuPCIPolicyHasNodes(policy, qemuCaps))
+        rules->nodeHost = policy->nodeHost;
 
     if (policy->windows) {
         rules->windows = 1 << PCI_BRIDGE;
@@ -347,6 +384,55 @@ qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
 
     return cont->idx != 0 || !policy->rootHotplugNeedsACPI ||
         def->features[VIR_DOMAIN_FEATURE_ACPI] == VIR_TRISTATE_SWITCH_ON;
+}
+
+
+/**
+ * qemuPCIPolicyNodeProblem:
+ * @policy: row of the machine
+ * @def: domain definition
+ * @qemuCaps: capabilities of the QEMU binary
+ * @later: it is about devices that come while the guest runs
+ *
+ * Returns: why no device of the guest can be given a NUMA node, or NULL
+ */
+const char *
+qemuPCIPolicyNodeProblem(const qemuPCIPolicy *policy,
+                         const virDomainDef *def,
+                         virQEMUCaps *qemuCaps,
+                         bool later)
+{
+    if (policy->nodeHost == MODEL_NONE)
+        return _("it has no host bridges with a NUMA node");
+
+    if (!qemuPCIPolicyHasNodes(policy, qemuCaps))
+        return _("this QEMU has no host bridges with a NUMA node");
+
+    if (policy->nodeNeedsACPI &&
+        def->features[VIR_DOMAIN_FEATURE_ACPI] != VIR_TRISTATE_SWITCH_ON)
+        return _("without ACPI the guest does not learn the NUMA node of a device");
+
+    if (policy->nodeNeedsUEFI && !qemuPCIPolicyIsUEFI(def))
+        return _("without UEFI the guest does not learn the NUMA node of a device");
+
+    if (later && policy->nodeColdOnly)
+        return _("the guest is not told of a device that comes below an expander bus while it runs");
+
+    return NULL;
+}
+
+
+/**
+ * qemuPCIPolicyIsUEFI:
+ * @def: domain definition
+ *
+ * Returns: true if the firmware of the guest is UEFI
+ */
+bool
+qemuPCIPolicyIsUEFI(const virDomainDef *def)
+{
+    return def->os.firmware == VIR_DOMAIN_OS_DEF_FIRMWARE_EFI ||
+        virDomainDefHasOldStyleUEFI(def);
 }
 
 

@@ -74,6 +74,15 @@ typedef struct {
     /* keep host devices of different IOMMU groups on separate root buses */
     bool isolate;
 
+    /* the host bridge that gives what is below it a NUMA node; ..._DEFAULT:
+     * there is none */
+    virDomainControllerModelPCI nodeHost;
+    /* what tells the guest of that node; without it the guest has none */
+    bool nodeNeedsACPI;
+    bool nodeNeedsUEFI;
+    /* the guest is not told of what is plugged in below it while it runs */
+    bool nodeColdOnly;
+
     qemuPCISpare spare;
     qemuPCIVirtio virtio;
 
@@ -110,6 +119,17 @@ qemuPCIPolicyBusIsHotpluggable(const qemuPCIPolicy *policy,
                                const virDomainDef *def,
                                const virDomainControllerDef *cont)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+
+const char *
+qemuPCIPolicyNodeProblem(const qemuPCIPolicy *policy,
+                         const virDomainDef *def,
+                         virQEMUCaps *qemuCaps,
+                         bool later)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+bool
+qemuPCIPolicyIsUEFI(const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
 
 const char *
 qemuPCIPolicyTells(const qemuPCIPolicy *policy,

@@ -11,6 +11,7 @@
 
 #include "qemu_pci_preferences.h"
 #include "qemu_domain.h"
+#include "qemu_pci_nodes.h"
 #include "qemu_pci_windows.h"
 #include "viralloc.h"
 #include "virerror.h"
@@ -115,6 +116,29 @@ qemuPCIPreferencesCheckWindows(const virDomainDef *def,
 }
 
 
+static int
+qemuPCIPreferencesCheckNodes(const virDomainDef *def,
+                             const qemuPCIPolicy *policy,
+                             virQEMUCaps *qemuCaps)
+{
+    const virDomainPreferences *prefs = def->preferences;
+    const char *problem;
+    size_t i;
+
+    for (i = 0; prefs && i < prefs->nslots; i++) {
+        if (prefs->slots[i].node >= 0 &&
+            (problem = qemuPCINodesProblem(def, policy, qemuCaps, prefs->slots[i].node, true)))
+            return qemuPCIPreferencesRefuse(def, prefs->slots[i].which, problem);
+    }
+
+    if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT) &&
+        (problem = qemuPCINodesProblem(def, policy, qemuCaps, 0, false)))
+        return qemuPCIPreferencesRefuse(def, VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT, problem);
+
+    return 0;
+}
+
+
 /**
  * qemuPCIPreferencesCheck:
  * @def: domain definition
@@ -151,7 +175,8 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
                                         _("it has no PCI"));
     }
 
-    if (qemuPCIPreferencesCheckWindows(def, policy) < 0)
+    if (qemuPCIPreferencesCheckWindows(def, policy) < 0 ||
+        qemuPCIPreferencesCheckNodes(def, policy, qemuCaps) < 0)
         return -1;
 
     if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE))
@@ -189,6 +214,7 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
     if (!def)
         return NULL;
 
+    caps->nodeHost = VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
     def->virtType = virtType;
     def->os.arch = arch;
     def->os.machine = g_strdup(machine);
@@ -199,18 +225,21 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
     qemuPCIPolicyFillRules(policy, qemuCaps, &rules);
     for (i = 0; i < rules.nmodels; i++)
         caps->models |= 1 << rules.models[i];
+    caps->nodeHost = rules.nodeHost;
 
     for (i = 0; i < QEMU_PCI_SLOTS_LAST; i++) {
         virDomainPreference which = qemuPCISlotClasses[i].preference;
 
         caps->slotsMax[which] = qemuPCIPolicySlotsMax(policy, &rules, qemuPCISlotClasses[i].slot);
         caps->supported[which] = caps->slotsMax[which] > 0;
+        caps->node[which] = caps->nodeHost >= 0 && !policy->nodeColdOnly;
         for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++)
             caps->windows[which][j] = qemuPCIPreferencesHasWindow(policy, which, j);
     }
 
     caps->supported[VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE] = true;
     caps->supported[VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE] = true;
+    caps->supported[VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT] = caps->nodeHost >= 0;
     caps->virtioMMIO = policy->virtio != QEMU_PCI_VIRTIO_MACHINE &&
         virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_VIRTIO_MMIO);
 
@@ -227,8 +256,8 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
 #define ORDINARY_BRIDGES 8
 
 
-/* The largest windows come first, or a slot that has them could be counted as
- * one that needs none */
+/* What only few slots have comes first, or such a slot could be counted as one
+ * that needs nothing: a node, then the largest windows */
 static int
 qemuPCIPromiseCompare(const void *a,
                       const void *b,
@@ -236,6 +265,9 @@ qemuPCIPromiseCompare(const void *a,
 {
     const qemuPCIPromiseItem *first = a;
     const qemuPCIPromiseItem *second = b;
+
+    if (first->node != second->node)
+        return first->node > second->node ? -1 : 1;
 
     return virDomainPCIWindowsCompare(&second->windows, &first->windows, false);
 }
@@ -273,6 +305,7 @@ qemuPCIPromiseInit(qemuPCIPromise *promise,
             .asked = prefs->slots[i].number,
             .possible = prefs->slots[i].number,
             .windows = prefs->slots[i].windows,
+            .node = prefs->slots[i].node,
         };
 
         for (kind = 0; kind < QEMU_PCI_SLOTS_LAST; kind++) {
@@ -287,9 +320,11 @@ qemuPCIPromiseInit(qemuPCIPromise *promise,
         promise->ordinary |= item.ordinary;
         promise->windows |= virDomainPCIWindowsAny(&item.windows);
         promise->io |= item.windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] > 0;
+        promise->nodes |= item.node >= 0;
         VIR_APPEND_ELEMENT(promise->items, promise->nitems, item);
     }
 
+    promise->noIO = promise->io;
     if (promise->nitems > 1) {
         g_qsort_with_data(promise->items, promise->nitems, sizeof(promise->items[0]),
                           qemuPCIPromiseCompare, NULL);
@@ -342,6 +377,7 @@ qemuPCIPromiseReserveOne(const qemuPCIPromiseItem *item,
     virDomainPCISlotRequestInitFree(&req, qemuPCISlotClasses[item->kind].slot |
                                     VIR_PCI_CONNECT_HOTPLUGGABLE);
     req.windows = item->windows;
+    req.node = item->node;
     req.nslots = item->asked - item->possible;
     req.carrier = item->ordinary;
 
@@ -417,7 +453,9 @@ qemuPCIPromiseCountMemory(const virDomainDef *def)
  *
  * Gives @cont the windows that were planned. Where I/O is promised, ports for
  * which none is leave it to those; so do ports with other windows, because OVMF
- * takes all windows from ports for which it has no I/O. Where many ordinary slots are, each bridge
+ * takes all windows from ports for which it has no I/O, and those of a guest
+ * with NUMA nodes, because it takes all from what is below an expander bus if
+ * the root has used up the I/O. Where many ordinary slots are, each bridge
  * that is added has room for its own, whoever it is added for.
  */
 void
@@ -429,7 +467,7 @@ qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
     virDomainPCIWindows windows = *virDomainPCITopologyGetWindows(addrs, cont->idx);
 
     if (cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT &&
-        (promise->io || virDomainPCIWindowsAny(&windows)))
+        (promise->noIO || virDomainPCIWindowsAny(&windows)))
         windows.given[VIR_DOMAIN_PCI_WINDOW_IO] = true;
 
     if (promise->ordinary && cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_BRIDGE &&
@@ -462,10 +500,17 @@ qemuPCIPromiseCheck(const qemuPCIPromise *promise,
         const qemuPCIPromiseItem *item = &promise->items[i];
 
         if (item->possible < item->asked) {
-            virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                           _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most"),
-                           virDomainPreferenceTypeToString(qemuPCISlotClasses[item->kind].preference),
-                           item->asked, item->possible);
+            const char *name = virDomainPreferenceTypeToString(qemuPCISlotClasses[item->kind].preference);
+
+            if (item->node >= 0) {
+                virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                               _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most near NUMA node %4$d"),
+                               name, item->asked, item->possible, item->node);
+            } else {
+                virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                               _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most"),
+                               name, item->asked, item->possible);
+            }
             return -1;
         }
     }

@@ -23,6 +23,7 @@ typedef struct {
     unsigned int asked;
     unsigned int possible;  /* at most @asked */
     virDomainPCIWindows windows; /* that each of them has */
+    int node;               /* NUMA node of the guest, -1: any */
     bool ordinary;          /* bridges that are added for them have windows */
 } qemuPCIPromiseItem;
 
@@ -32,6 +33,8 @@ typedef struct {
     size_t nitems;
     bool windows;           /* some of them with windows */
     bool io;                /* among these I/O windows */
+    bool nodes;             /* some of them near a NUMA node */
+    bool noIO;              /* ports that are added leave I/O to others */
     bool ordinary;          /* some of them are */
 } qemuPCIPromise;
 

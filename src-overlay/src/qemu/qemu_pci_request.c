@@ -12,6 +12,8 @@
 #include <config.h>
 
 #include "qemu_pci_request.h"
+#include "qemu_pci_nodes.h"
+#include "domain_pci_topology.h"
 #include "qemu_domain.h"
 #include "virerror.h"
 
@@ -88,7 +90,7 @@ qemuPCIRequestHotpluggable(const virDomainDeviceDef *dev,
     if (info->pciHints.hotpluggable != VIR_TRISTATE_BOOL_ABSENT)
         return info->pciHints.hotpluggable;
 
-    if (!prefs || info->pciHints.hasConnection ||
+    if (!prefs || info->pciHints.hasConnection || info->pciHints.hasNode ||
         info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED ||
         qemuPCIRequestFollows(def, dev))
         return VIR_TRISTATE_BOOL_ABSENT;
@@ -214,6 +216,11 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
     if (onRoot && !(slot & policy->expressSlot))
         return _("busHint='pci' contradicts a place on the PCI Express root bus");
 
+    if (hints->hasNode &&
+        (onRoot || (hints->hasConnection && virDomainPCIModelIsRoot(hints->connection) &&
+                    (virDomainControllerModelPCI)hints->connection != policy->nodeHost)))
+        return _("a place on the root bus contradicts 'node'");
+
     if (!hints->hasConnection)
         return NULL;
 
@@ -240,7 +247,8 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
  * qemuPCIRequestCheck:
  * @dev: a device
  * @info: its info, with its connect flags
- * @policy: row of the machine
+ * @def: the definition that it is part of, or will be
+ * @qemuCaps: capabilities of the QEMU binary
  *
  * Refuses hints that contradict each other, the device or the machine.
  *
@@ -249,8 +257,10 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
 int
 qemuPCIRequestCheck(const virDomainDeviceDef *dev,
                     const virDomainDeviceInfo *info,
-                    const qemuPCIPolicy *policy)
+                    const virDomainDef *def,
+                    virQEMUCaps *qemuCaps)
 {
+    const qemuPCIPolicy *policy = qemuPCIPolicyGet(def);
     const char *reason;
 
     if (!virDomainPCIHintsGiven(&info->pciHints))
@@ -258,7 +268,7 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
 
     if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
-        return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint' and 'preferredConnection' are not supported for PCI controllers"));
+        return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' are not supported for PCI controllers"));
 
     /* some devices of pseries have been given another type of address by now */
     if (!info->pciConnectFlags || info->type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI)
@@ -270,42 +280,49 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
     if ((reason = qemuPCIRequestContradiction(&info->pciHints, info->pciConnectFlags, policy)))
         return qemuPCIRequestRefuse(dev, reason);
 
+    if (info->pciHints.hasNode &&
+        (reason = qemuPCINodesProblem(def, policy, qemuCaps, virDomainPCIHintsNode(&info->pciHints),
+                                      info->pciHints.hotpluggable == VIR_TRISTATE_BOOL_YES)))
+        return qemuPCIRequestRefuse(dev, reason);
+
     return 0;
 }
 
 
 static int
-qemuPCIRequestCheckIter(virDomainDef *def G_GNUC_UNUSED,
+qemuPCIRequestCheckIter(virDomainDef *def,
                         virDomainDeviceDef *dev,
                         virDomainDeviceInfo *info,
                         void *opaque)
 {
-    return qemuPCIRequestCheck(dev, info, opaque);
+    return qemuPCIRequestCheck(dev, info, def, opaque);
 }
 
 
 /**
  * qemuPCIRequestCheckAll:
  * @def: domain definition with the connect flags of all devices
- * @policy: row of its machine
+ * @qemuCaps: capabilities of the QEMU binary
  *
  * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported if
  *          qemuPCIRequestCheck() refuses a device of @def
  */
 int
 qemuPCIRequestCheckAll(virDomainDef *def,
-                       const qemuPCIPolicy *policy)
+                       virQEMUCaps *qemuCaps)
 {
-    return virDomainDeviceInfoIterate(def, qemuPCIRequestCheckIter, (void *)policy);
+    return virDomainDeviceInfoIterate(def, qemuPCIRequestCheckIter, qemuCaps);
 }
 
 
 /* Does an address on @busNr contradict the hints beside it? */
 static const char *
 qemuPCIRequestPlaceContradiction(const virDomainPCIHints *hints,
-                                 const virDomainPCIAddressBus *bus,
+                                 virDomainPCIAddressSet *addrs,
                                  size_t busNr)
 {
+    const virDomainPCIAddressBus *bus = &addrs->buses[busNr];
+
     if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES &&
         !(bus->flags & VIR_PCI_CONNECT_HOTPLUGGABLE))
         return _("hotpluggable='yes', but the bus of the address does not support hotplug");
@@ -321,6 +338,10 @@ qemuPCIRequestPlaceContradiction(const virDomainPCIHints *hints,
 
     if (hints->hasConnection && (int)bus->model != hints->connection)
         return _("the bus of the address contradicts 'preferredConnection'");
+
+    if (hints->hasNode &&
+        virDomainPCITopologyGetNode(addrs, busNr) != virDomainPCIHintsNode(hints))
+        return _("the bus of the address is not below a host bridge of 'node'");
 
     return NULL;
 }
@@ -340,7 +361,7 @@ qemuPCIRequestPlaceContradiction(const virDomainPCIHints *hints,
 int
 qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
                          const virDomainDeviceInfo *info,
-                         const virDomainPCIAddressSet *addrs)
+                         virDomainPCIAddressSet *addrs)
 {
     size_t busNr = info->addr.pci.bus;
     const char *reason;
@@ -349,8 +370,7 @@ qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
         !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
         return 0;
 
-    if ((reason = qemuPCIRequestPlaceContradiction(&info->pciHints,
-                                                   &addrs->buses[busNr], busNr)))
+    if ((reason = qemuPCIRequestPlaceContradiction(&info->pciHints, addrs, busNr)))
         return qemuPCIRequestRefuse(dev, reason);
 
     return 0;

@@ -23,18 +23,19 @@ qemuPCIRequestIsVIO(const virDomainDeviceDef *dev)
 int
 qemuPCIRequestCheck(const virDomainDeviceDef *dev,
                     const virDomainDeviceInfo *info,
-                    const qemuPCIPolicy *policy)
+                    const virDomainDef *def,
+                    virQEMUCaps *qemuCaps)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
 
 int
 qemuPCIRequestCheckAll(virDomainDef *def,
-                       const qemuPCIPolicy *policy)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+                       virQEMUCaps *qemuCaps)
+    ATTRIBUTE_NONNULL(1);
 
 int
 qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
                          const virDomainDeviceInfo *info,
-                         const virDomainPCIAddressSet *addrs)
+                         virDomainPCIAddressSet *addrs)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
 
 int

@@ -11,6 +11,7 @@
 #include <config.h>
 
 #include "qemu_pci_windows.h"
+#include "qemu_pci_policy.h"
 #include "domain_pci_model.h"
 #include "virerror.h"
 
@@ -157,14 +158,6 @@ qemuPCIWindowsCountIO(const virDomainDef *def,
 }
 
 
-static bool
-qemuPCIWindowsIsUEFI(const virDomainDef *def)
-{
-    return def->os.firmware == VIR_DOMAIN_OS_DEF_FIRMWARE_EFI ||
-        virDomainDefHasOldStyleUEFI(def);
-}
-
-
 /**
  * qemuPCIWindowsCheckIO:
  * @def: domain definition to which I/O windows were promised, with all its
@@ -176,7 +169,7 @@ qemuPCIWindowsIsUEFI(const virDomainDef *def)
 int
 qemuPCIWindowsCheckIO(const virDomainDef *def)
 {
-    unsigned int max = qemuPCIWindowsIsUEFI(def) ? IO_WINDOWS_UEFI : IO_WINDOWS_BIOS;
+    unsigned int max = qemuPCIPolicyIsUEFI(def) ? IO_WINDOWS_UEFI : IO_WINDOWS_BIOS;
     unsigned int count = 0;
     size_t i;
 
@@ -209,7 +202,7 @@ qemuPCIWindowsRoom(const virDomainDef *def)
         unsigned long long all = 1ULL << (def->cpu->addr->bits - 10);
         unsigned long long memory = virDomainDefGetMemoryTotal(def);
 
-        if (qemuPCIWindowsIsUEFI(def))
+        if (qemuPCIPolicyIsUEFI(def))
             return all / 8;
         return all > memory ? all - memory : 1;
     }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import linux
 import slots
-from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, show, uefi, xml_places
+from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, root_numbers, show, uefi, xml_places
 from parts import refusal
 from topology import Guest, changed_topology, shared
 
@@ -17,8 +17,8 @@ PSERIES_FEATURES = "<cfpc value='broken'/><sbbc value='broken'/><ibs value='brok
 CONSOLES = {'x86_64': 'ttyS0', 'aarch64': 'ttyAMA0', 'ppc64': 'hvc0'}
 MODULES = ('rpaphp', 'rpadlpar_io', 'virtio_pci', 'virtio_rng', 'virtio_net', 'virtio_blk', 'e1000', 'e1000e', '8139cp')
 
-# Each line of a listing is a device's path below its root bus, its driver if it has one, or a BAR that has an
-# address: its number, where it starts, and the kernel's flags. The listing is written whenever it is not what it was
+# Each line of a listing is a device's path below its root bus, its driver if it has one, a BAR that has an
+# address: its number, where it starts, and the kernel's flags, or the NUMA node of a device that has one. The listing is written whenever it is not what it was
 # before.
 INIT = '''#!/bin/busybox sh
 export PATH=/bin:/usr/sbin
@@ -31,12 +31,14 @@ for module in /modules/*; do insmod $module; done
 before=
 while :; do
     now=$(ls -l /sys/bus/pci/devices; ls -ld /sys/bus/pci/devices/*/driver 2>/dev/null
-          awk 'FNR <= 6 && $1 !~ /^0x0*$/ { print FILENAME, FNR - 1, $1, $3 }' /sys/bus/pci/devices/*/resource)
+          awk 'FNR <= 6 && $1 !~ /^0x0*$/ { print FILENAME, FNR - 1, $1, $3 }' /sys/bus/pci/devices/*/resource
+          grep -H '^[0-9]' /sys/bus/pci/devices/*/numa_node)
     if [ "$now" != "$before" ]; then
         before=$now
         echo; echo '[pci'
         echo "$now" | sed -n 's,.*/pci\\([0-9a-f]*:\\),bus \\1,p; s,.*/sys/bus/pci/devices/\\(.*\\)/driver -> .*/,driver \\1 ,p
-                                s,^/sys/bus/pci/devices/\\(.*\\)/resource,bar \\1,p'
+                                s,^/sys/bus/pci/devices/\\(.*\\)/resource,bar \\1,p
+                                s,^/sys/bus/pci/devices/\\(.*\\)/numa_node:,node \\1 ,p'
         echo 'pci]'
     fi
     usleep 200000
@@ -84,6 +86,8 @@ class Listing(NamedTuple):
     places: set
     drivers: dict  # place -> driver
     bars: set      # place and number of each BAR that has an address
+    nodes: dict    # place -> NUMA node, of the devices that have one
+    numbers: dict  # place -> number of the bus that it is on
 
 
 class Booted:
@@ -109,7 +113,7 @@ class Booted:
         acpi = ' acpi=off' if arch == 'x86_64' and not self.machine.acpi else ''
         # the default of aarch64 virt is a 32-bit processor
         cpu = "<cpu mode='custom' match='exact'><model>cortex-a57</model></cpu>" if arch == 'aarch64' else ''
-        loader = uefi(self.lab.root / 'work') if self.firmware == 'OVMF' else ''
+        loader = uefi(self.lab.root / 'work', self.firmware) if self.firmware in linux.UEFI else ''
         return text.replace('</os>', f'{loader}<kernel>{linux.kernel(arch)}</kernel><initrd>{initrd}</initrd>'
                                      f'<cmdline>console={CONSOLES[arch]} panic=-1 quiet loglevel=0{acpi}</cmdline></os>{cpu}')
 
@@ -122,27 +126,33 @@ class Booted:
         blocks = re.findall(r'\[pci\n(.*?)\npci\]', self.text(), re.S)
         if not blocks:
             return None
-        where, drivers, bars = {}, {}, set()
+        where, drivers, bars, nodes = {}, {}, set(), {}
         for line in blocks[-1].splitlines():
-            if found := re.fullmatch(r'bus ([0-9a-f]{4}):[0-9a-f]{2}((?:/[0-9a-f:.]{12})+)', line):
-                steps = found[2].split('/')[1:]
-                where[steps[-1]] = (f'root {int(found[1], 16)}', *((int(step[8:10], 16), int(step[11], 16)) for step in steps))
+            if found := re.fullmatch(r'bus ([0-9a-f]{4}):([0-9a-f]{2})((?:/[0-9a-f:.]{12})+)', line):
+                steps = found[3].split('/')[1:]
+                where[steps[-1]] = (root_name(int(found[1], 16), int(found[2], 16)), *((int(step[8:10], 16), int(step[11], 16)) for step in steps))
             elif found := re.fullmatch(r'driver ([0-9a-f:.]{12}) (\S+)', line):
                 drivers[found[1]] = found[2]
             elif found := re.fullmatch(r'bar ([0-9a-f:.]{12}) (\d) 0x\w+ 0x(\w+)', line):
                 if not int(found[3], 16) & UNSET:
                     bars.add((found[1], int(found[2])))
+            elif found := re.fullmatch(r'node ([0-9a-f:.]{12}) (\d+)', line):
+                nodes[found[1]] = int(found[2])
             else:
                 return None
-        if not drivers.keys() | {name for name, _ in bars} <= where.keys():
+        if not drivers.keys() | nodes.keys() | {name for name, _ in bars} <= where.keys():
             return None
         return Listing(set(where.values()), {where[name]: driver for name, driver in drivers.items()},
-                       {(where[name], number) for name, number in bars})
+                       {(where[name], number) for name, number in bars}, {where[name]: node for name, node in nodes.items()},
+                       {path: int(name[5:7], 16) for name, path in where.items()})
 
     def expected(self):
         """alias -> place as the guest should have it: number of the root, then what xml_places() has"""
-        return {name: (root_name(path[0]), *path[1:])
-                for name, path in xml_places(self.lab.dump('g', live=True)).items()}
+        text = self.lab.dump('g', live=True)
+        numbers = root_numbers(text)
+        bridges = bridges_inside(text)
+        return {name: (root_name(phb(path[0]), numbers.get(path[0], 0)), *bridges.get(path[0], ()), *path[1:])
+                for name, path in xml_places(text).items()}
 
     def wait(self, faults, what, patience=60):
         """Wait until FAULTS() has none; Broken with them otherwise"""
@@ -168,10 +178,21 @@ class Booted:
         self.wait(self.differs, 'after the boot')
 
 
-def root_name(name):
-    """What listing() calls a root bus: Linux gives it the number of the PHB on pseries, else 0"""
+def root_name(domain, number):
+    """What listing() calls a root bus by its PCI domain and its number, which only expander buses have"""
+    return f'root {domain}:{number:02x}' if number else f'root {domain}'
+
+
+def bridges_inside(text):
+    """name of a pci-expander-bus -> the bridge that QEMU puts in between"""
+    return {controller.find('alias').get('name'): ((0, 0),)
+            for controller in ET.fromstring(text).find('devices').iterfind("controller[@model='pci-expander-bus']")}
+
+
+def phb(name):
+    """The PCI domain that Linux has for a root bus: the number of the PHB on pseries, else 0"""
     found = re.fullmatch(r'pci\.(\d+)\.0', name)
-    return f'root {int(found[1]) if found else 0}'
+    return int(found[1]) if found else 0
 
 
 # -- every slot that is counted free takes a device, and gives it back ---------------------------------

@@ -64,9 +64,9 @@ class Machine:
                 f'<devices>\n<emulator>{self.emulator}</emulator>\n{none}\n{devices}\n</devices>\n</domain>\n')
 
 
-def preference(name, value, **windows):
-    """WINDOWS are in KiB"""
-    given = ''.join(f" {kind}='{size}'" for kind, size in windows.items())
+def preference(name, value, **attributes):
+    """Windows are in KiB"""
+    given = ''.join(f" {kind}='{size}'" for kind, size in attributes.items())
     return f"<preference name='{name}' value='{value}'{given}/>"
 
 
@@ -78,9 +78,9 @@ def preferences(prefs):
     return f'<preferences>{text}</preferences>\n'
 
 
-def uefi(directory):
-    """What <os> has for a guest with OVMF, whose variables are in DIRECTORY then"""
-    code, variables = linux.ovmf()
+def uefi(directory, firmware='OVMF'):
+    """What <os> has for a guest with OVMF or AAVMF, whose variables are in DIRECTORY then"""
+    code, variables = linux.uefi(firmware)
     return f"<loader readonly='yes' type='pflash'>{code}</loader><nvram template='{variables}'>{directory}/nvram</nvram>"
 
 
@@ -90,6 +90,7 @@ PC = Machine('pc', 'x86_64', 'pc', True, 'pc × ACPI', False)
 PC_NO_ACPI = Machine('pc', 'x86_64', 'pc', False, 'pc × no ACPI', False)
 # ACPI needs UEFI there
 VIRT = Machine('virt', 'aarch64', 'virt', False, 'aarch64 virt × no ACPI', True)
+AAVMF_VIRT = Machine('virt', 'aarch64', 'virt', True, 'aarch64 virt × ACPI', True, "<gic version='2'/>")
 PSERIES = Machine('pseries', 'ppc64', 'pseries', False, 'pseries × no ACPI', False)
 RISCV = Machine('virt', 'riscv64', 'virt', False, 'riscv64 virt × no ACPI', True)
 ARM = Machine('virt', 'armv7l', 'virt', False, 'armv7l virt × no ACPI', True)
