@@ -241,6 +241,7 @@ qemuPCIPlanControllers(virDomainDef *def,
     g_autoptr(virBitmap) given = virDomainPCIControllersIndexes(def);
     g_autoptr(virError) error = NULL;
     virDomainPCIPadding padding;
+    bool nodes;
     int rc;
     qemuPCIPlanning planning = {
         .driver = driver,
@@ -257,12 +258,13 @@ qemuPCIPlanControllers(virDomainDef *def,
         return NULL;
 
     qemuPCIPolicyFillRules(planning.policy, qemuCaps, &plan->rules);
+    nodes = qemuPCINodesAreAsked(def);
 
     for (padding = 0; planning.nbusesGiven > 0 && padding < VIR_DOMAIN_PCI_PADDING_LAST; padding++) {
         qemuPCIPromiseInit(&planning.promise, newDomain ? def->preferences : NULL,
                            planning.policy);
-        planning.promise.noIO |= qemuPCINodesAreAsked(def);
-        plan->thrifty = planning.promise.windows || planning.promise.nodes;
+        planning.promise.noIO |= nodes;
+        plan->thrifty = planning.promise.windows || nodes;
         rc = qemuPCIPlanDraft(&planning, plan, def, padding);
         qemuPCIPromiseClear(&planning.promise);
 

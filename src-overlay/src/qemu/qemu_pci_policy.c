@@ -403,7 +403,7 @@ qemuPCIPolicyNodeProblem(const qemuPCIPolicy *policy,
                          bool later)
 {
     if (policy->nodeHost == MODEL_NONE)
-        return _("it has no host bridges with a NUMA node");
+        return _("the machine type has no host bridges with a NUMA node");
 
     if (!qemuPCIPolicyHasNodes(policy, qemuCaps))
         return _("this QEMU has no host bridges with a NUMA node");

@@ -320,7 +320,6 @@ qemuPCIPromiseInit(qemuPCIPromise *promise,
         promise->ordinary |= item.ordinary;
         promise->windows |= virDomainPCIWindowsAny(&item.windows);
         promise->io |= item.windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] > 0;
-        promise->nodes |= item.node >= 0;
         VIR_APPEND_ELEMENT(promise->items, promise->nitems, item);
     }
 

@@ -33,7 +33,6 @@ typedef struct {
     size_t nitems;
     bool windows;           /* some of them with windows */
     bool io;                /* among these I/O windows */
-    bool nodes;             /* some of them near a NUMA node */
     bool noIO;              /* ports that are added leave I/O to others */
     bool ordinary;          /* some of them are */
 } qemuPCIPromise;
