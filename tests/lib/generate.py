@@ -128,6 +128,7 @@ class Generator:
         self.usb_none = False       # the guest has no USB at all
         self.hint_share = 0.0       # how many devices have hints
         self.odd_hint_share = 0.0   # how many of these make no sense, or contradict the address
+        self.node_share = 0.0       # how many devices and promises are near a NUMA node; if some are, there are two
         self.window_share = 0.0     # how many PCI controllers and promises have windows, where they can
 
     def chance(self, share):
@@ -146,6 +147,9 @@ class Generator:
             return address
         hints = ''.join(f" {name}='{value}'" for name, value in
                         zip(('hotpluggable', 'busHint', 'preferredConnection'), self.hints(address)) if value)
+        # the same for NUMA nodes
+        if self.node_share and self.chance(self.node_share if self.can_be_near(address, hints) else 0.01):
+            hints += f" node='{self.node()}'"
         return (address or "<address type='pci'/>").replace('/>', f'{hints}/>')
 
     def hints(self, address):
@@ -161,6 +165,15 @@ class Generator:
         hotpluggable = 'yes' if model in (*PORTS, 'pci-bridge', 'pcie-to-pci-bridge') else None if bus else 'no'
         return self.one((hotpluggable, None, None), (None, bus_class, None), (None, None, model),
                         (hotpluggable, bus_class, model))
+
+    def can_be_near(self, address, hints):
+        """Is there a place near a NUMA node for such a device?"""
+        return ('bus=' not in address and (self.family == 'pseries' or self.family in ('pc', 'q35') and self.acpi) and
+                not re.search("hotpluggable='no'|-root'|-expander|dmi", hints) and not (self.family == 'pc' and 'hotpluggable' in hints))
+
+    def node(self):
+        """One of the two, and sometimes one that is not there"""
+        return 2 if self.chance(0.01) else self.one(0, 1)
 
     def preferences(self):
         """<preferences> that the machine knows"""
@@ -179,6 +192,10 @@ class Generator:
         # nothing is drawn for a domain without windows: it stays what it was before there were windows
         if self.window_share:
             rows = self.promises(rows)
+        if self.node_share:
+            can = self.family == 'pseries' or self.family == 'q35' and self.acpi
+            rows = [(name, value, f"{more} node='{self.node()}'" if name.endswith('Slots') and self.chance(self.node_share if can else 0.01) else more)
+                    for name, value, more in rows]
         lines = ''.join(f"<preference name='{name}' value='{value}'{windows}/>\n" for name, value, windows in rows)
         return f'<preferences>\n{lines}</preferences>\n' if rows or self.chance(0.5) else ''
 
@@ -423,6 +440,8 @@ class Generator:
         if self.window_share and self.chance(self.window_share if model in ('pcie-root-port', 'pci-bridge') else 0.01):
             inner = inner or '<target/>'
             inner = inner.replace('/>', f'{self.windows()}/>')
+        if self.node_share and model in ('pci-expander-bus', 'pcie-expander-bus', 'pci-root') and index != 0 and self.chance(0.5):
+            inner = (inner or '<target/>').replace('/>', f'><node>{self.node()}</node></target>')
         where = '' if index is None else f" index='{index}'"
         return f"<controller type='pci'{where} model='{model}'>{inner}{address}</controller>"
 
@@ -476,10 +495,12 @@ class Generator:
         if self.family in ('aarch64-virt', 'armv7l-virt') and self.chance(0.5):
             features += "<gic version='2'/>"
         number = self.number & 0xffffffffffff
+        cells = ''.join(f"<cell id='{cell}' cpus='{cell}' memory='128' unit='MiB'/>" for cell in (0, 1))
         return (f"<domain type='qemu'>\n<name>{self.name}</name>\n<uuid>00000000-0000-4000-8000-{number:012x}</uuid>\n"
-                f"<memory unit='MiB'>256</memory>\n<vcpu>1</vcpu>\n"
+                f"<memory unit='MiB'>256</memory>\n<vcpu>{2 if self.node_share else 1}</vcpu>\n"
                 f"<os><type arch='{arch}' machine='{machine}'>hvm</type></os>\n"
-                + (f'<features>{features}</features>\n' if features else ''))
+                + (f'<features>{features}</features>\n' if features else '')
+                + (f'<cpu><numa>{cells}</numa></cpu>\n' if self.node_share else ''))
 
     def domain(self):
         self.mmio_share = self.one(0, 0, 0, 0, 0.1, 0.9) if self.family in MMIO else 0

@@ -11,9 +11,9 @@ from generate import EXPRESS, NO_PCI
 NO_PLAN = re.compile('No more available PCI slots|a PCI slot is needed to connect|cannot be automatically added|No usable target index|'
                      'Attempted double use|Invalid PCI address|cannot be plugged into|preference .* asks for .* free slots, but|'
                      'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of|'
-                     "'ioReserve' is promised, but|memory windows of|64-bit windows of")
+                     "'ioReserve' is promised, but|memory windows of|64-bit windows of|bus numbers")
 # what has nothing to do with slots
-OTHER = re.compile("USB is disabled|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
+OTHER = re.compile("USB is disabled|No free USB ports|is configured for a NUMA node|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
                    "spapr-vio (reg|address)|PIIX3 USB controller at index 0 must have|target index '.*' out of range|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
                    "model of watchdog cannot be used with this machine|"
                    "does not support configuring the address|No PCI buses available|Primary SATA controller must have|"
@@ -58,13 +58,14 @@ def superfluous(before, guest):
     video = next((key for key, element in before.devices.items() if element.tag == 'video'), None)
     if video and not topology.pci_address(before.devices[video]) and guest.pci_addresses().get(video, (0, 0, 1))[1:3] != (0, 1):
         wanted['pcie'] += 1
-    hinted = bool(guest.hints()) or guest.prefers('hotpluggable')
-    windowed = any(promise.windows for promise in slots.promises(guest))
+    # a device that asks for no node does not have to make do with what is near one
+    hinted = bool(guest.hints()) or guest.prefers('hotpluggable') or any(promise.node is not None for promise in slots.promises(guest))
+    special = any(promise.windows or promise.node is not None for promise in slots.promises(guest))
 
-    def needed_for_windows(index, kind):
+    def needed_for_promise(index, kind):
         """Would a promise be broken without this one? What is in it would have other slots, and take room of their windows."""
         more = len({where[1:3] for where in guest.pci_addresses().values() if where[1] == index})
-        return windowed and slots.missing(guest, without={index}, more=slots.Promise(kind, more, {})) > 0
+        return special and slots.missing(guest, without={index}, more=slots.Promise(kind, more, {})) > 0
 
     faults = []
     # a port for each pcie-to-pci-bridge is added even if there is a free one
@@ -73,7 +74,7 @@ def superfluous(before, guest):
     ports = [index for index, model in added.items() if model in slots.PORTS and
              not any(map(topology.is_pci_controller, users.get(index, ()))) and not (hinted and index in users)]
     placed = all(topology.pci_address(element) for index, element in before.controllers.items() if index)
-    ports = [index for index in ports if not needed_for_windows(index, 'pcie')]
+    ports = [index for index in ports if not needed_for_promise(index, 'pcie')]
     if placed and free['pcie'] > wanted['pcie'] + own and len(ports) > own:
         faults.append(f'{free["pcie"]} ports are free and {wanted["pcie"]} are wanted, but {len(ports)} were added')
     # libvirt looks for a slot for each USB2 companion, and then puts all of them in that of the master
@@ -89,7 +90,7 @@ def superfluous(before, guest):
         back = 1 if model == 'pci-bridge' else 0
         hot = back if slots.hotplugs(guest, guest.parents()[index] or 0) else 0
         least = max(wanted['pci'], 1 if growth else 0)
-        if every - 31 + back >= least and free['pci'] - 31 + hot >= wanted['pci'] and not needed_for_windows(index, 'pci'):
+        if every - 31 + back >= least and free['pci'] - 31 + hot >= wanted['pci'] and not needed_for_promise(index, 'pci'):
             faults.append(f'{model} {index} was added: {every} conventional slots are free, {free["pci"]} of them for hotplug, '
                           f'and {least} are wanted, {wanted["pci"]} for hotplug')
             break

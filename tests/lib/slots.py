@@ -8,6 +8,9 @@ A slot counts for a promise with windows if they are known to be large enough: e
 by its <target> is at least as large. The slots of a bridge share its windows, so that it needs room for what is in its
 other slots as well; the root buses have the memory of the machine, but no 64-bit window of a certain size. Each slot is
 counted once, for the largest promise first, and of those that suit it the one with the smallest windows.
+
+A slot is near a NUMA node if the host bridge above it has that: an expander bus, or a PHB. Such promises are counted
+before others, and these leave such slots to the last.
 """
 
 import collections
@@ -25,7 +28,7 @@ WINDOWS = ('memReserve', 'pref64Reserve', 'ioReserve')
 # so many conventional slots are promised by number alone that bridges are added with memory for them
 ORDINARY = 7
 
-Promise = collections.namedtuple('Promise', 'kind number windows')
+Promise = collections.namedtuple('Promise', 'kind number windows node', defaults=(None,))
 PORTS = tuple(model for model, (kind, _) in HOTPLUG.items() if kind == 'pcie')
 
 
@@ -86,6 +89,21 @@ def promised(guest, preference):
     return count(guest)[PREFERENCES[preference]]
 
 
+# -- NUMA nodes ----------------------------------------------------------------------------------------
+
+def node(guest, index):
+    """NUMA node of the guest that the host bridge above a bus has, or None"""
+    seen = set()
+    while index in guest.controllers and index not in seen:
+        seen.add(index)
+        model = guest.controllers[index].get('model')
+        if model in ('pci-root', 'pcie-root') or model.endswith('expander-bus'):
+            text = guest.controllers[index].findtext('target/node')
+            return None if text is None else int(text)
+        index = guest.parents()[index]
+    return None
+
+
 # -- windows -------------------------------------------------------------------------------------------
 
 def windows(element):
@@ -99,9 +117,11 @@ def size(given):
 
 
 def promises(guest):
-    """What <preferences> promise, the largest windows first"""
-    rows = [Promise(PREFERENCES[row['name']], int(row['value']), windows(row)) for row in guest.preferences if row['name'] in PREFERENCES]
-    return sorted((promise for promise in rows if promise.number), key=lambda promise: size(promise.windows), reverse=True)
+    """What <preferences> promise, what is near a node first, then the largest windows"""
+    rows = [Promise(PREFERENCES[row['name']], int(row['value']), windows(row), int(row['node']) if 'node' in row else None)
+            for row in guest.preferences if row['name'] in PREFERENCES]
+    return sorted((promise for promise in rows if promise.number), reverse=True,
+                  key=lambda promise: (-1 if promise.node is None else promise.node, size(promise.windows)))
 
 
 def ordinary(promise):
@@ -139,14 +159,16 @@ def kept(guest, groups=False, without=(), more=None):
     room = Windows(guest, used)
     buses = {kind: collections.Counter(bus for bus, _ in found - used if bus not in without)
              for kind, found in hotplug_slots(guest, groups).items()}
+    nodes = {index: node(guest, index) for index in guest.controllers}
     result = []
     for promise in [more, *promises(guest)] if more else promises(guest):
         left, found = buses[promise.kind], 0
         while found < promise.number:
-            suits = [bus for bus in left if left[bus] > 0 and room.suffice(bus, promise.windows)]
+            suits = [bus for bus in left if left[bus] > 0 and room.suffice(bus, promise.windows) and
+                     promise.node in (None, nodes[bus])]
             if not suits:
                 break
-            bus = min(suits, key=lambda bus: (room.size(bus), bus))
+            bus = min(suits, key=lambda bus: (nodes[bus] is not None, room.size(bus), bus))
             left[bus] -= 1
             if promise is more:
                 room.users[bus] += 1

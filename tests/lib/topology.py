@@ -16,7 +16,7 @@ CLASSES = {
     'pcie': ('pcie-root', 'pcie-root-port', 'pcie-switch-downstream-port'),
     'pci': ('pci-root', 'pci-bridge', 'pci-expander-bus', 'dmi-to-pci-bridge', 'pcie-to-pci-bridge'),
 }
-HINTS = ('hotpluggable', 'busHint', 'preferredConnection')
+HINTS = ('hotpluggable', 'busHint', 'preferredConnection', 'node')
 NOT_DEVICES = ('emulator', 'graphics', 'alias')
 
 
@@ -118,7 +118,8 @@ class Guest:
 
 def short(guest):
     """Preferences that ask for more free slots than there are, or for larger windows"""
-    return [f'{promise.number} {promise.kind} slots are promised{f" with {promise.windows}" if promise.windows else ""}, but {found} are free'
+    return [f'{promise.number} {promise.kind} slots are promised{f" with {promise.windows}" if promise.windows else ""}'
+            f'{"" if promise.node is None else f" near node {promise.node}"}, but {found} are free'
             for promise, found in slots.kept(guest) if found < promise.number]
 
 
@@ -137,6 +138,7 @@ def dishonoured(guest):
             'hotpluggable': slots.hotplugs(guest, bus) if hints.get('hotpluggable') == 'yes' else bus == 0,
             'busHint': model in CLASSES.get(hints.get('busHint'), ()),
             'preferredConnection': model == hints.get('preferredConnection'),
+            'node': str(slots.node(guest, bus)) == hints.get('node'),
         }
         faults += [f"{key} has {hint}='{hints[hint]}' and is on {model} {bus}" for hint in hints if not honoured[hint]]
     return faults
@@ -162,10 +164,14 @@ def added_controllers(before, after):
 
 
 def moved(before, after):
-    """Devices that are in both but at another address. Only who has one can lose it."""
+    """Devices that are in both but at another address, and expander buses with another number. Only who has one can
+    lose it."""
     old, new = before.addresses(), after.addresses()
+    numbers = {index: bus_number(element) for index, element in before.controllers.items()}
     return [f'{key} moved from {old[key]} to {new[key]}'
-            for key in old if old[key] and key in new and new[key] != old[key]]
+            for key in old if old[key] and key in new and new[key] != old[key]] + [
+                f'expander bus {index} had busNr {numbers[index]} and has {bus_number(element)}' for index, element in after.controllers.items()
+                if numbers.get(index) not in (None, bus_number(element))]
 
 
 def shared(guest):

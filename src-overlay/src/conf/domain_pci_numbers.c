@@ -93,6 +93,22 @@ virDomainPCINumbersLeft(virDomainPCIAddressSet *addrs,
 
 
 /**
+ * virDomainPCINumbersAreLeft:
+ * @addrs: address set
+ * @bus: a bus
+ *
+ * Returns: true if there is a bus number for a controller on @bus
+ */
+bool
+virDomainPCINumbersAreLeft(virDomainPCIAddressSet *addrs,
+                           size_t bus)
+{
+    return !virDomainPCITopologyGet(addrs)->numbered ||
+        virDomainPCINumbersLeft(addrs, virDomainPCITopologyGetHost(addrs, bus)) > 0;
+}
+
+
+/**
  * virDomainPCINumbersSuffice:
  * @addrs: address set
  * @node: NUMA node of the guest, -1: none

@@ -26,6 +26,11 @@ virDomainPCINumbersLeft(virDomainPCIAddressSet *addrs,
     ATTRIBUTE_NONNULL(1);
 
 bool
+virDomainPCINumbersAreLeft(virDomainPCIAddressSet *addrs,
+                           size_t bus)
+    ATTRIBUTE_NONNULL(1);
+
+bool
 virDomainPCINumbersSuffice(virDomainPCIAddressSet *addrs,
                            int node,
                            const virDomainPCIChain *chain)

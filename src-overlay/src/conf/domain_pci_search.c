@@ -128,16 +128,12 @@ virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
 /* Is bus @b near the memory that @req asks for, and if it is for a controller,
  * is there a number for the bus of that? */
 static bool
-virDomainPCITopologyNodeFits(virDomainPCIAddressSet *addrs,
+virDomainPCITopologyHostFits(virDomainPCIAddressSet *addrs,
                              const virDomainPCISlotRequest *req,
                              size_t b)
 {
-    if (req->node < 0)
-        return true;
-
-    return virDomainPCITopologyGetNode(addrs, b) == req->node &&
-        (req->controller == VIR_DOMAIN_PCI_ENDPOINT ||
-         virDomainPCINumbersLeft(addrs, virDomainPCITopologyGetHost(addrs, b)) > 0);
+    return (req->node < 0 || virDomainPCITopologyGetNode(addrs, b) == req->node) &&
+        (req->controller == VIR_DOMAIN_PCI_ENDPOINT || virDomainPCINumbersAreLeft(addrs, b));
 }
 
 
@@ -186,7 +182,7 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how) ||
                 !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req) ||
-                !virDomainPCITopologyNodeFits(addrs, req, b))
+                !virDomainPCITopologyHostFits(addrs, req, b))
                 continue;
 
             if (req->sparing && virBitmapIsBitSet(addrs->plan->windowed, b))
@@ -329,6 +325,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
 
         if (slots && bus->flags & (1 << type) &&
             (node < 0 || virDomainPCITopologyGetNode(addrs, i) == node) &&
+            virDomainPCINumbersAreLeft(addrs, i) &&
             virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
             (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
             places += virDomainPCITopologyPlaces(bus, slots, aggregate);

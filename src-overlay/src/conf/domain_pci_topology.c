@@ -369,7 +369,11 @@ virDomainPCITopologySetBusNr(virDomainPCIAddressSet *addrs,
                              size_t bus,
                              int busNr)
 {
-    virDomainPCITopologyGet(addrs)->buses[bus].busNr = busNr;
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+
+    topology->buses[bus].busNr = busNr;
+    if (busNr >= 0)
+        topology->numbered = true;
 }
 
 

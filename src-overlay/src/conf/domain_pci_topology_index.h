@@ -44,6 +44,7 @@ struct _virDomainPCITopology {
     size_t nbuses;
     bool windows;   /* some controller has windows of its own */
     bool nodes;     /* some host bridge has a NUMA node */
+    bool numbered;  /* the number of some expander bus is chosen */
 
     /* slots that are kept for addresses that the user wrote, by bus; the bus
      * itself may not be there yet */
