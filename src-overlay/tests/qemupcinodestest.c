@@ -93,13 +93,13 @@ testNodeOfPlace(virDomainDef *def,
     size_t steps;
 
     for (steps = 0; steps < def->ncontrollers; steps++) {
-        int i = virDomainControllerFind(def, VIR_DOMAIN_CONTROLLER_TYPE_PCI, bus);
+        int idx = virDomainControllerFind(def, VIR_DOMAIN_CONTROLLER_TYPE_PCI, bus);
 
-        if (i < 0)
+        if (idx < 0)
             break;
-        if (def->controllers[i]->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS)
-            return def->controllers[i]->opts.pciopts.numaNode;
-        bus = def->controllers[i]->info.addr.pci.bus;
+        if (def->controllers[idx]->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS)
+            return def->controllers[idx]->opts.pciopts.numaNode;
+        bus = def->controllers[idx]->info.addr.pci.bus;
     }
 
     return -1;

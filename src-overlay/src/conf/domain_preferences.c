@@ -440,8 +440,10 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
 
     if (caps->nodeHost >= 0) {
         virBufferAddLit(&childBuf, "<enum name='nodeHostBridge'>\n");
-        virBufferAsprintf(&childBuf, "  <value>%s</value>\n",
+        virBufferAdjustIndent(&childBuf, 2);
+        virBufferAsprintf(&childBuf, "<value>%s</value>\n",
                           virDomainControllerModelPCITypeToString(caps->nodeHost));
+        virBufferAdjustIndent(&childBuf, -2);
         virBufferAddLit(&childBuf, "</enum>\n");
     }
 
