@@ -1756,10 +1756,11 @@ mymain(void)
                     PCI | AUTO, true, false, NULL, 3, "pci-bridge", " memReserve='192'");
     DO_TEST_WINDOWS("room for two", BRIDGE3 " written=1", { "", "", "mem=128" }, "mem=64",
                     PCI | AUTO, true, false, "3:2", 0, NULL, NULL);
-    DO_TEST_WINDOWS_BESIDE("room beside a larger promise", BRIDGE3, { "", "", "mem=128" }, "mem=32",
-                    PCI | AUTO, true, false, "3:2", 0, NULL, NULL, "mem=96");
-    DO_TEST_WINDOWS_BESIDE("no room beside a larger promise", BRIDGE3, { "", "", "mem=127" }, "mem=32",
-                    PCI | AUTO, true, false, NULL, 1, "pci-bridge", " memReserve='32'", "mem=96");
+    DO_TEST_WINDOWS_BESIDE("room beside a larger promise", BRIDGE3, { "", "", "mem=128" },
+                           "mem=32", PCI | AUTO, true, false, "3:2", 0, NULL, NULL, "mem=96");
+    DO_TEST_WINDOWS_BESIDE("no room beside a larger promise", BRIDGE3, { "", "", "mem=127" },
+                           "mem=32", PCI | AUTO, true, false, NULL, 1, "pci-bridge",
+                           " memReserve='32'", "mem=96");
     DO_TEST_WINDOWS("no more than it has slots", "pcie-root", { NULL }, "mem=1",
                     PCI | AUTO, true, false, NULL, 40,
                     "pcie-root-port pcie-to-pci-bridge pci-bridge", " memReserve='31'");
@@ -1769,6 +1770,12 @@ mymain(void)
     /* the root has all there is, but no 64-bit window */
     DO_TEST_WINDOWS("memory of the root", "pci-root, pci-bridge @0:1.0", { "" }, "mem=64",
                     PCI | AUTO, true, false, "0:2", 0, NULL, NULL);
+    DO_TEST_WINDOWS("the bridge takes the slot of a device", "pci-root written=30 moving=1",
+                    { NULL }, "mem=32", PCI | AUTO, true, false, NULL, 2, "pci-bridge",
+                    " memReserve='64'");
+    DO_TEST_WINDOWS_BESIDE("the bridge takes a promised slot", "pci-root written=30", { NULL },
+                           "mem=32", PCI | AUTO, true, false, NULL, 2, "pci-bridge",
+                           " memReserve='160'", "mem=96");
     DO_TEST_WINDOWS("64-bit window of the root", "pci-root, pci-bridge @0:1.0", { "" },
                     "pref64=64", PCI | AUTO, true, false, NULL, 2, "pci-bridge",
                     " pref64Reserve='128'");

@@ -176,15 +176,22 @@ virDomainPCIGrowthOffers(const virDomainPCIGrowthRules *rules,
 }
 
 
-/* The windows of a controller of @model that is added for @req: its slots share
- * them, and other slots like the one of @req are wanted after it. */
+/* The windows of the controller that @chain ends with, which is added for @req:
+ * its slots share them, and other slots like the one of @req are wanted after
+ * it. The chain itself may take a slot of the root that was promised before. */
 static void
-virDomainPCIGrowthWindows(const virDomainPCISlotRequest *req,
-                          virDomainControllerModelPCI model,
-                          virDomainPCIWindows *windows)
+virDomainPCIGrowthWindows(virDomainPCIAddressSet *addrs,
+                          const virDomainPCISlotRequest *req,
+                          virDomainPCIChain *chain)
 {
-    *windows = req->windows;
-    virDomainPCIWindowsMultiply(windows, MIN(req->nslots, virDomainPCIModelSlots(model)));
+    size_t nslots = virDomainPCIModelSlots(chain->models[chain->nlinks - 1]);
+
+    chain->windows = req->windows;
+    virDomainPCIWindowsMultiply(&chain->windows, MIN(req->nslots, nslots));
+
+    if (virDomainPCIControllerModelToConnectType(chain->models[0]) &
+        addrs->buses[0].flags & VIR_PCI_CONNECT_TYPES_MASK)
+        virDomainPCIWindowsAdd(&chain->windows, virDomainPCITopologyGetPromised(addrs, 0));
 }
 
 
@@ -232,7 +239,7 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
                 virDomainPCINumbersSuffice(addrs, req->node, chain)) {
                 chain->nlinks = chain->nmodels;
                 chain->node = req->node;
-                virDomainPCIGrowthWindows(req, model, &chain->windows);
+                virDomainPCIGrowthWindows(addrs, req, chain);
                 return true;
             }
         }

@@ -428,6 +428,21 @@ virDomainPCITopologyGetNode(virDomainPCIAddressSet *addrs,
 
 
 /**
+ * virDomainPCITopologyGetPromised:
+ * @addrs: address set
+ * @bus: a bus
+ *
+ * Returns: windows that are enough for any one of its slots that are kept free
+ */
+const virDomainPCIWindows *
+virDomainPCITopologyGetPromised(virDomainPCIAddressSet *addrs,
+                                size_t bus)
+{
+    return &virDomainPCITopologyGet(addrs)->buses[bus].largest;
+}
+
+
+/**
  * virDomainPCITopologySlotIsEmpty:
  * @addrs: address set
  * @addr: address on one of its buses
@@ -469,6 +484,7 @@ virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
         virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[addr->bus];
 
         virDomainPCIWindowsAdd(&topo->promised, &req->windows);
+        virDomainPCIWindowsMax(&topo->largest, &req->windows);
         topo->npromised++;
     }
 }

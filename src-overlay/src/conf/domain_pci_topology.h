@@ -67,6 +67,11 @@ virDomainPCITopologyGetNode(virDomainPCIAddressSet *addrs,
                             size_t bus)
     ATTRIBUTE_NONNULL(1);
 
+const virDomainPCIWindows *
+virDomainPCITopologyGetPromised(virDomainPCIAddressSet *addrs,
+                                size_t bus)
+    ATTRIBUTE_NONNULL(1);
+
 bool
 virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
                                 const virPCIDeviceAddress *addr)

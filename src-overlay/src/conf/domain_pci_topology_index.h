@@ -33,6 +33,7 @@ typedef struct {
     bool room;          /* there are empty or shared slots */
     virDomainPCIWindows windows; /* of the controller */
     virDomainPCIWindows promised; /* what of them is kept for free slots */
+    virDomainPCIWindows largest; /* what one of these takes at most */
     size_t npromised;   /* how many these are */
     int node;           /* NUMA node of a host bridge, or that a controller
                          * which is added has to be below; -1: none */

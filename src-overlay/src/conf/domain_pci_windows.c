@@ -115,8 +115,28 @@ virDomainPCIWindowsAdd(virDomainPCIWindows *sum,
 {
     size_t i;
 
-    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
+        sum->given[i] = sum->given[i] || windows->given[i];
         sum->kib[i] += windows->kib[i];
+    }
+}
+
+
+/**
+ * virDomainPCIWindowsMax:
+ * @max: what any of some devices needs
+ * @windows: what one more needs
+ */
+void
+virDomainPCIWindowsMax(virDomainPCIWindows *max,
+                       const virDomainPCIWindows *windows)
+{
+    size_t i;
+
+    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
+        max->given[i] = max->given[i] || windows->given[i];
+        max->kib[i] = MAX(max->kib[i], windows->kib[i]);
+    }
 }
 
 

@@ -54,6 +54,11 @@ virDomainPCIWindowsAdd(virDomainPCIWindows *sum,
                        const virDomainPCIWindows *windows)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+void
+virDomainPCIWindowsMax(virDomainPCIWindows *max,
+                       const virDomainPCIWindows *windows)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
 bool
 virDomainPCIWindowsHold(const virDomainPCIWindows *windows,
                         const virDomainPCIWindows *taken,
