@@ -1052,6 +1052,7 @@ typedef struct {
     int node;
     virDomainPCIConnectFlags flags;
     bool thrifty;
+    const char *model;      /* that is asked for; NULL: any */
     const char *address;    /* that is found; NULL: none */
     const char *chain;      /* what is added then; NULL: nothing */
 } testNodesData;
@@ -1072,6 +1073,9 @@ testNodes(const void *opaque)
 
     if (!(addrs = testTopologyNew(data->topology, data->rules)))
         return -1;
+
+    if (data->model)
+        req.model = testModelFromString(data->model);
 
     if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
         address = g_strdup_printf("%u:%u", addr.bus, addr.slot);
@@ -2056,6 +2060,11 @@ mymain(void)
                   .chain = "pcie-root-port");
     DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", 1, PCI, .address = "1:0");
     DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", 0, PCI, .chain = "pci-expander-bus");
+    DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", 0, PCI, .model = "pci-expander-bus",
+                  .chain = "pci-expander-bus");
+    DO_TEST_NODES(i440fx, "pci-root, pci-expander-bus @0:2.0 node=1", -1, PCI, .model = "pci-bridge",
+                  .chain = "pci-bridge");
+    DO_TEST_NODES(i440fx, "pci-root", -1, PCI, .model = "pci-expander-bus", .chain = NULL);
     DO_TEST_NODES(pseries, "pci-root, pci-root node=1", 1, PCI, .address = "1:1");
     DO_TEST_NODES(pseries, "pci-root, pci-root node=1", 0, PCI, .chain = "pci-root");
     DO_TEST_NODES(pseries, "pci-root, pci-root, pci-root, pci-root node=1", 0, PCI, .chain = NULL);

@@ -205,7 +205,8 @@ virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
     if (req->model >= 0) {
         if (i == 0 &&
             (virDomainPCIGrowthMayAdd(rules, req->model) ||
-             (int)rules->rootBridge == req->model))
+             (int)rules->rootBridge == req->model ||
+             (req->node >= 0 && (int)rules->nodeHost == req->model)))
             return req->model;
 
         return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
