@@ -13,7 +13,7 @@ NO_PLAN = re.compile('No more available PCI slots|a PCI slot is needed to connec
                      'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of|'
                      "'ioReserve' is promised, but|memory windows of|64-bit windows of|bus numbers")
 # what has nothing to do with slots
-OTHER = re.compile("USB is disabled|is configured for a NUMA node|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
+OTHER = re.compile("USB is disabled|No free USB ports|is configured for a NUMA node|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
                    "spapr-vio (reg|address)|cannot have an associated address|PIIX3 USB controller at index 0 must have|target index '.*' out of range|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
                    "model of watchdog cannot be used with this machine|"
                    "does not support configuring the address|No PCI buses available|Primary SATA controller must have|"
