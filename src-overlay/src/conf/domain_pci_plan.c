@@ -85,7 +85,8 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
  * @idx: index of a PCI controller, and of the bus that it provides
  *
  * A controller that was added for a NUMA node belongs below a host bridge of
- * it.
+ * it. None that is added takes the last bus number of another, while those that
+ * the user has listed go where libvirt always put them.
  */
 void
 virDomainPCIPlanInitController(virDomainPCISlotRequest *req,
@@ -96,6 +97,8 @@ virDomainPCIPlanInitController(virDomainPCISlotRequest *req,
 
     if (!virDomainPCIModelIsHostBridge(addrs->buses[idx].model))
         req->node = virDomainPCITopologyGetNode(addrs, idx);
+
+    req->numbered = addrs->plan && idx >= addrs->plan->nbusesGiven;
 }
 
 

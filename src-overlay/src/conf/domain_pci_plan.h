@@ -38,6 +38,7 @@ struct _virDomainPCIPlan {
     bool thrifty;           /* slots with windows or near a NUMA node are
                              * promised: nothing else is to take them */
     virDomainDef *def;      /* whose devices are placed */
+    size_t nbusesGiven;     /* controllers from this index on are added */
 
     virDomainPCIWritten *written;
     size_t nwritten;

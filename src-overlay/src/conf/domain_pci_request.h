@@ -24,6 +24,7 @@ struct _virDomainPCISlotRequest {
     int function;            /* -1: any */
     int controller;          /* index of the PCI controller that wants the slot,
                               * or VIR_DOMAIN_PCI_ENDPOINT */
+    bool numbered;           /* it goes only where a bus number is left for it */
     virDomainPCIWindows windows; /* that the device needs */
     size_t nslots;           /* so many slots like this one are wanted, so that
                               * a bridge added for it has room for all */

@@ -125,15 +125,15 @@ virDomainPCITopologyWindowsSuffice(const virDomainPCITopologyBus *topo,
 }
 
 
-/* Is bus @b near the memory that @req asks for, and if it is for a controller,
- * is there a number for the bus of that? */
+/* Is bus @b near the memory that @req asks for, and if it is for a controller
+ * that minds, is there a number for the bus of that? */
 static bool
 virDomainPCITopologyHostFits(virDomainPCIAddressSet *addrs,
                              const virDomainPCISlotRequest *req,
                              size_t b)
 {
     return (req->node < 0 || virDomainPCITopologyGetNode(addrs, b) == req->node) &&
-        (req->controller == VIR_DOMAIN_PCI_ENDPOINT || virDomainPCINumbersAreLeft(addrs, b));
+        (!req->numbered || virDomainPCINumbersAreLeft(addrs, b));
 }
 
 

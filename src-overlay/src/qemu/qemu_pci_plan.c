@@ -257,6 +257,7 @@ qemuPCIPlanControllers(virDomainDef *def,
          qemuPCIRequestCheckAll(def, qemuCaps) < 0))
         return NULL;
 
+    plan->nbusesGiven = planning.nbusesGiven;
     qemuPCIPolicyFillRules(planning.policy, qemuCaps, &plan->rules);
     nodes = qemuPCINodesAreAsked(def);
 
