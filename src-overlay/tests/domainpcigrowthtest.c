@@ -638,6 +638,52 @@ testWindows(const void *opaque)
 }
 
 
+/* A device leaves the port that was added for a promise alone as long as another
+ * can be added; what is kept free may have it */
+static int
+testSparing(const void *opaque G_GNUC_UNUSED)
+{
+    const char *topology = "pcie-root, pcie-root-port @0:1.0";
+    g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    virDomainPCISlotRequest device = {
+        .flags = PCIE | AUTO, .model = -1, .node = -1, .function = -1, .controller = ENDPOINT,
+    };
+    virDomainPCISlotRequest spare;
+    virDomainDeviceInfo info = { 0 };
+
+    virDomainPCISlotRequestInitFree(&spare, PCIE);
+
+    if (!(addrs = testTopologyNew(topology, &q35)))
+        return -1;
+    addrs->plan->thrifty = true;
+    ignore_value(virBitmapSetBit(addrs->plan->windowed, 1));
+
+    if (virDomainPCIAddressReserveRequest(addrs, &device, &info) < 0)
+        return -1;
+    if (addrs->nbuses != 3 || testBusUsed(&addrs->buses[1]) != 0)
+        return testExpect("a port of its own", "the promised one");
+
+    if (virDomainPCIAddressReserveRequest(addrs, &spare, &info) < 0)
+        return -1;
+    if (addrs->nbuses != 3 || testBusUsed(&addrs->buses[1]) != 1)
+        return testExpect("the promised port", "another");
+
+    g_clear_pointer(&addrs, virDomainPCIAddressSetFree);
+    if (!(addrs = testTopologyNew(topology, &q35)))
+        return -1;
+    addrs->plan->thrifty = true;
+    addrs->dryRun = false;
+    ignore_value(virBitmapSetBit(addrs->plan->windowed, 1));
+
+    if (virDomainPCIAddressReserveRequest(addrs, &device, &info) < 0)
+        return -1;
+    if (info.addr.pci.bus != 1)
+        return testExpect("the only port", "another");
+
+    return 0;
+}
+
+
 /* -- windows that the guest knows -- */
 
 typedef struct {
@@ -1974,6 +2020,7 @@ mymain(void)
     DO_TEST_HOLD("pci-root written=31, pci-bridge @2:1.0, pci-bridge @1:1.0", BRIDGE, ENDPOINT,
                  false, false);
 
+    virTestRunLog(&ret, "slots that are added for windows", testSparing, NULL);
     virTestRunLog(&ret, "released slots", testRelease, NULL);
     virTestRunLog(&ret, "devices that may move", testMoves, NULL);
     virTestRunLog(&ret, "places of a chain", testSettle, NULL);
