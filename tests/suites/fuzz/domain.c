@@ -569,12 +569,14 @@ testEdit(xmlDocPtr doc)
 {
     static const char *const preferences[] = {
         "pcieHotplugSlots", "pcieHotplugSlots", "pciHotplugSlots", "pciHotplugSlots",
-        "defaultAddressType", "hotpluggable",
+        "defaultAddressType", "hotpluggable", "hostdevPlacement",
     };
-    static const char *const hints[] = { "hotpluggable", "busHint", "preferredConnection" };
+    static const char *const hints[] = { "hotpluggable", "busHint", "preferredConnection", "node" };
     static const char *const classes[] = { "pci", "pcie" };
     static const char *const windows[] = { "memReserve", "pref64Reserve", "ioReserve" };
     static const char *const sizes[] = { "0", "4", "4", "8", "1024", "65536", "8388608", "4398046511104" };
+    static const char *const cells[] = { "0", "0", "1", "1", "7" };
+    static const char *const numbers[] = { "1", "2", "250", "253", "254" };
     static const char *const answers[] = { "yes", "no" };
     static const char *const types[] = { "pci", "virtio-mmio" };
     g_autoptr(GPtrArray) elements = g_ptr_array_new();
@@ -672,7 +674,7 @@ testEdit(xmlDocPtr doc)
         if (device) {
             unsigned int which = testRandom(G_N_ELEMENTS(hints));
             testSet(testAddress(device), hints[which],
-                    which == 0 ? ONE_OF(answers) : which == 1 ? ONE_OF(classes) : ONE_OF(models));
+                    which == 0 ? ONE_OF(answers) : which == 1 ? ONE_OF(classes) : which == 2 ? ONE_OF(models) : ONE_OF(cells));
         }
         break;
 
@@ -682,9 +684,11 @@ testEdit(xmlDocPtr doc)
         g_snprintf(number, sizeof(number), "%u", testRandom(testRandom(3) ? 6 : 120));
         testSet(node, "name", name);
         testSet(node, "value", STREQ(name, "defaultAddressType") ? ONE_OF(types) :
-                STREQ(name, "hotpluggable") ? ONE_OF(answers) : number);
+                STREQ(name, "hotpluggable") ? ONE_OF(answers) : STREQ(name, "hostdevPlacement") ? "numa" : number);
         if (testRandom(4) == 0)
             testSet(node, ONE_OF(windows), ONE_OF(sizes));
+        if (testRandom(4) == 0)
+            testSet(node, "node", ONE_OF(cells));
         break;
     }
 
@@ -701,6 +705,10 @@ testEdit(xmlDocPtr doc)
             testSet(testChild(node, "target"), "hotplug", testRandom(2) ? "off" : "on");
         if (testRandom(5) == 0)
             testSet(testChild(node, "target"), ONE_OF(windows), ONE_OF(sizes));
+        if (testRandom(5) == 0)
+            testSet(testChild(node, "target"), "busNr", ONE_OF(numbers));
+        if (testRandom(5) == 0)
+            xmlNewTextChild(testChild(node, "target"), NULL, BAD_CAST "node", BAD_CAST ONE_OF(cells));
         break;
 
     case 14: { /* another machine */

@@ -224,11 +224,12 @@ hintsOf(xmlNodePtr address)
     g_autofree char *hotpluggable = attribute(address, "hotpluggable");
     g_autofree char *bus = attribute(address, "busHint");
     g_autofree char *connection = attribute(address, "preferredConnection");
+    g_autofree char *node = attribute(address, "node");
 
-    if (!hotpluggable && !bus && !connection)
+    if (!hotpluggable && !bus && !connection && !node)
         return NULL;
-    return g_strdup_printf("%s/%s/%s", hotpluggable ? hotpluggable : "", bus ? bus : "",
-                           connection ? connection : "");
+    return g_strdup_printf("%s/%s/%s/%s", hotpluggable ? hotpluggable : "", bus ? bus : "",
+                           connection ? connection : "", node ? node : "");
 }
 
 
@@ -309,10 +310,12 @@ guestNew(const char *xml)
         g_autofree char *pref64 = attribute(node, "pref64Reserve");
         g_autofree char *io = attribute(node, "ioReserve");
 
+        g_autofree char *cell = attribute(node, "node");
+
         if (!name)
             continue;
-        g_string_append_printf(preferences, "%s=%s/%s/%s/%s ", name, value, mem ? mem : "", pref64 ? pref64 : "",
-                               io ? io : "");
+        g_string_append_printf(preferences, "%s=%s/%s/%s/%s/%s ", name, value, mem ? mem : "", pref64 ? pref64 : "",
+                               io ? io : "", cell ? cell : "");
         if (strcmp(name, "pciHotplugSlots") == 0)
             guest->wanted[0] += atoi(value);
         if (strcmp(name, "pcieHotplugSlots") == 0)
