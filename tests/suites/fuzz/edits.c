@@ -452,7 +452,7 @@ checkAnyTime(const Guest *guest, const char *step)
     g_hash_table_iter_init(&iter, guest->hints);
     while (g_hash_table_iter_next(&iter, &name, &hints)) {
         const char *where = g_hash_table_lookup(guest->places, name);
-        g_auto(GStrv) parts = g_strsplit(hints, "/", 3);
+        g_auto(GStrv) parts = g_strsplit(hints, "/", 4);
         int bus = where && *where ? (int) strtol(where, NULL, 16) : -1;
         const char *model = bus < 0 ? NULL : guest->buses[bus].model;
         bool pcie = oneOf(model, "pcie-root", "pcie-root-port", "pcie-switch-downstream-port", NULL);
