@@ -196,13 +196,13 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
     /* a slot that is to stay free is thrifty by itself */
     if (addrs->plan && addrs->plan->thrifty && !req->thrifty) {
         request.thrifty = true;
-        request.sparing = req->controller == VIR_DOMAIN_PCI_ENDPOINT;
+        request.spared = req->controller == VIR_DOMAIN_PCI_ENDPOINT ? addrs->plan->windowed : NULL;
     }
 
     rc = virDomainPCIGrowthFindSlot(addrs, &request, addr);
 
-    if (rc == 0 && request.sparing) {
-        request.sparing = false;
+    if (rc == 0 && request.spared) {
+        request.spared = NULL;
         rc = virDomainPCIGrowthFindSlot(addrs, &request, addr);
     }
 

@@ -32,8 +32,8 @@ struct _virDomainPCISlotRequest {
                               * windows, though none are counted */
     bool thrifty;            /* not the lowest slot is wanted, but the one with
                               * the smallest windows that suit */
-    bool sparing;            /* none is wanted that the plan has promised
-                              * windows for */
+    virBitmap *spared;       /* buses that the plan has promised to others, and
+                              * that are not wanted; NULL: none */
     bool io;                 /* thrifty, for a device with I/O BARs, which has to
                               * work although it was not there at boot */
     const virDomainDeviceInfo *info; /* of the device, to name it; may be NULL */

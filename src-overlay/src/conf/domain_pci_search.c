@@ -10,7 +10,6 @@
 #include <config.h>
 
 #include "domain_pci_numbers.h"
-#include "domain_pci_plan.h"
 #include "domain_pci_topology_index.h"
 
 
@@ -185,7 +184,7 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
                 !virDomainPCITopologyHostFits(addrs, req, b))
                 continue;
 
-            if (req->sparing && virBitmapIsBitSet(addrs->plan->windowed, b))
+            if (req->spared && virBitmapIsBitSet(req->spared, b))
                 continue;
 
             if (found && !virDomainPCITopologyIsThriftier(addrs, req, b, addr->bus))

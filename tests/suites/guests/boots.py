@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import linux
 import slots
-from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, nic, rng, root_numbers, show, uefi, xml_places
+from lab import LONG, PC, PC_NO_ACPI, PSERIES, Q35, Q35_NO_ACPI, VIRT, Broken, bridges_inside, nic, rng, root_numbers, show, uefi, xml_places
 from parts import refusal
 from topology import Guest, changed_topology, shared
 
@@ -181,12 +181,6 @@ class Booted:
 def root_name(domain, number):
     """What listing() calls a root bus by its PCI domain and its number, which only expander buses have"""
     return f'root {domain}:{number:02x}' if number else f'root {domain}'
-
-
-def bridges_inside(text):
-    """name of a pci-expander-bus -> the bridge that QEMU puts in between"""
-    return {controller.find('alias').get('name'): ((0, 0),)
-            for controller in ET.fromstring(text).find('devices').iterfind("controller[@model='pci-expander-bus']")}
 
 
 def phb(name):

@@ -231,6 +231,12 @@ def root_numbers(text):
             if controller.get('model', '').endswith('expander-bus')}
 
 
+def bridges_inside(text):
+    """name of a pci-expander-bus -> the bridge that QEMU puts in between"""
+    return {controller.find('alias').get('name'): ((0, 0),)
+            for controller in ET.fromstring(text).find('devices').iterfind("controller[@model='pci-expander-bus']")}
+
+
 def query_pci_devices(reply):
     """Path of each device that query-pci shows, from the number of the root bus on -> what it says of it"""
     paths = {}
@@ -306,7 +312,8 @@ class Lab:
         their bus numbers. What the XML has not is part of the chipset."""
         text = self.dump(name, live=True)
         roots = root_numbers(text)
-        wanted = {(roots.get(path[0], 0), *path[1:]) for path in xml_places(text).values()}
+        inside = bridges_inside(text)
+        wanted = {(roots.get(path[0], 0), *inside.get(path[0], ()), *path[1:]) for path in xml_places(text).values()}
         end = time.monotonic() + patience
         while True:
             shown = query_pci_devices(self.qmp(name, 'query-pci')).keys()
