@@ -518,6 +518,22 @@ testFind(const void *opaque)
 }
 
 
+/* Is @address, "bus:slot" or NULL, what is found for @req? */
+static int
+testFound(virDomainPCIAddressSet *addrs,
+          const virDomainPCISlotRequest *req,
+          const char *address)
+{
+    g_autofree char *actual = NULL;
+    virPCIDeviceAddress addr = { 0 };
+
+    if (virDomainPCITopologyFindSlot(addrs, req, &addr))
+        actual = g_strdup_printf("%u:%u", addr.bus, addr.slot);
+
+    return testExpect(NULLSTR(address), actual);
+}
+
+
 /* -- windows -- */
 
 /* "mem=4 pref64=8 io=0", in KiB */
@@ -574,7 +590,6 @@ testWindows(const void *opaque)
 {
     const testWindowsData *data = opaque;
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
-    g_autofree char *address = NULL;
     g_autofree char *added = NULL;
     g_autofree char *models = NULL;
     virDomainPCISlotRequest req = {
@@ -608,9 +623,7 @@ testWindows(const void *opaque)
 
     testWindowsNew(data->needs, &req.windows);
 
-    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
-        address = g_strdup_printf("%u:%u", addr.bus, addr.slot);
-    if (testExpect(NULLSTR(data->address), address) < 0)
+    if (testFound(addrs, &req, data->address) < 0)
         return -1;
 
     if (data->address)
@@ -1108,7 +1121,6 @@ testNodes(const void *opaque)
 {
     const testNodesData *data = opaque;
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
-    g_autofree char *address = NULL;
     g_autofree char *models = NULL;
     virDomainPCISlotRequest req = {
         .model = -1, .node = data->node, .function = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT,
@@ -1123,9 +1135,7 @@ testNodes(const void *opaque)
     if (data->model)
         req.model = testModelFromString(data->model);
 
-    if (virDomainPCITopologyFindSlot(addrs, &req, &addr))
-        address = g_strdup_printf("%u:%u", addr.bus, addr.slot);
-    if (testExpect(NULLSTR(data->address), address) < 0)
+    if (testFound(addrs, &req, data->address) < 0)
         return -1;
 
     if (data->address)

@@ -24,13 +24,13 @@ ARCHES = {
     'aarch64': ('arm64', 'linux-image-arm64', 'vmlinuz-*'),
     'ppc64': ('ppc64el', 'linux-image-powerpc64le', 'vmlinux-*'),
 }
-# what PAPR expects of user space when a device comes or goes, and the libraries of that
 # name -> Debian's package, where its files are, and its release if it may not be the machine's own. The
 # firmware of Debian 12 tells an aarch64 guest nothing of the NUMA nodes of expander buses.
 UEFI = {
     'OVMF': ('ovmf', 'OVMF', 'OVMF_CODE_4M.fd', 'OVMF_VARS_4M.fd', ''),
     'AAVMF': ('qemu-efi-aarch64', 'AAVMF', 'AAVMF_CODE.fd', 'AAVMF_VARS.fd', 'trixie'),
 }
+# what PAPR expects of user space when a device comes or goes, and the libraries of that
 PAPR = ('powerpc-ibm-utils', 'librtas2', 'librtasevent2', 'libc6', 'libnuma1', 'zlib1g')
 
 
