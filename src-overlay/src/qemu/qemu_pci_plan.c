@@ -216,6 +216,21 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
 }
 
 
+/* libvirt refuses such an index as well, but only when addresses have been
+ * given, and all that is kept here by bus ends with the last one */
+static int
+qemuPCIPlanCheckIndexes(size_t nbuses)
+{
+    if (nbuses <= VIR_DOMAIN_PCI_BUSES_MAX)
+        return 0;
+
+    virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                   _("PCI controller index %1$zu too high, maximum is %2$d"),
+                   nbuses - 1, VIR_DOMAIN_PCI_BUSES_MAX - 1);
+    return -1;
+}
+
+
 /**
  * qemuPCIPlanControllers:
  * @def: domain definition with the connect flags of all devices
@@ -250,6 +265,9 @@ qemuPCIPlanControllers(virDomainDef *def,
         .nbusesGiven = virDomainPCIControllersCountBuses(def),
         .given = given,
     };
+
+    if (qemuPCIPlanCheckIndexes(planning.nbusesGiven) < 0)
+        return NULL;
 
     if (newDomain &&
         (qemuPCIPreferencesCheck(def, planning.policy, qemuCaps) < 0 ||
