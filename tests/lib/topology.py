@@ -144,6 +144,35 @@ def dishonoured(guest):
     return faults
 
 
+def crowded(asked, guest):
+    """Devices that were given a function beside one that has to have its slot alone, or while a slot of the root bus is free.
+    asked: the guest without the addresses that were given"""
+    written, places, hints = asked.pci_addresses(), guest.pci_addresses(), guest.hints()
+    chipset = {1} if guest.i440fx() else {0x1f} if 0 in guest.controllers and guest.machine.startswith(('q35', 'pc-q35')) else set()
+    general = [row.get('value') for row in guest.preferences if row.get('name') == 'hotpluggable'] == ['no']
+
+    def shares(key):
+        element, hinted = guest.devices[key], hints.get(key, {})
+        alone = (element.tag == 'video' or is_pci_controller(element) or
+                 (element.get('model') or '').startswith('ich9-') and element.tag == 'controller')
+        return not alone and (hinted.get('hotpluggable') or ('no' if general and not hinted.keys() & {'preferredConnection', 'node'} else '')) == 'no'
+
+    members = {}
+    for key, where in places.items():
+        members.setdefault(where[1:3], []).append(key)
+    free = set(range(1, 32)) - chipset - {slot for bus, slot in members if bus == 0}
+    faults = []
+    for key, where in places.items():
+        element = guest.devices[key]
+        if (not where[3] or key in written or where[1:3] in {(0, slot) for slot in chipset} or is_pci_controller(element) or
+                element.tag == 'controller' and (element.get('model') or '').startswith('ich9-')):
+            continue
+        alone = [other for other in members[where[1:3]] if not shares(other)]
+        faults += [f'{key} is at {show(where)}, and slot {min(free):#x} is free'] if free else []
+        faults += [f'{key} is at {show(where)}, beside {", ".join(alone)}'] if alone else []
+    return faults
+
+
 def lost(asked, guest):
     """Hints of devices that are there that went away or became others. asked: what Guest.hints() said before"""
     found = guest.hints()
@@ -453,6 +482,18 @@ def self_test_windows(expect):
     yield expect('windows: the root bus has no 64-bit window', short(sample_wishes(pc, 'pc', rows=pci(1, pref64=4))), True)
 
 
+def self_test_functions():
+    """The same for slots that are shared"""
+    root = sample_controller(0, 'pci-root')
+    full = [sample_device(n, 0, n) for n in range(2, 32)]
+    more = sample_device('x', 0, 2).replace("function='0x0'", "function='0x1'")
+    asked = sample_wishes([root, *full, "<rng model='virtio'><alias name='ua-x'/></rng>"], 'pc', hotpluggable='no')
+    for what, devices, prefs, caught in (('slot where none is free', full, 'no', False), ('slot while one is free', full[:-1], 'no', True),
+                                         ('slot of what must be hotpluggable', full, 'yes', True)):
+        found = crowded(asked, sample_wishes([root, *devices, more], 'pc', hotpluggable=prefs))
+        yield f'a shared {what}', [] if bool(found) == caught else found or ['not caught']
+
+
 def self_test():
     """(what, faults) for each check: it catches what is broken and passes what is not"""
     root = sample_controller(0, 'pci-root')
@@ -467,6 +508,7 @@ def self_test():
     yield 'a moved PCI controller', caught(moved(guest, Guest(sample(root, sample_controller(1, 'pci-bridge', 0, 5)))))
     yield 'a lost address', caught(moved(guest, Guest(sample(root, bridge, "<rng model='virtio'><alias name='ua-a'/></rng>"))))
     yield 'a shared address', caught(shared(Guest(sample(root, bridge, sample_device('a', 0, 1)))))
+    yield from self_test_functions()
     yield 'a controller plugged into itself', caught(unreachable(Guest(sample(root, sample_controller(1, 'pci-bridge', 1)))))
     yield 'a cycle of controllers', caught(unreachable(Guest(sample(
         root, sample_controller(1, 'pci-bridge', 2), sample_controller(2, 'pci-bridge', 1)))))

@@ -82,17 +82,18 @@ static const virDomainPCIGrowthAttempt virDomainPCIGrowthAttempts[] = {
 
 /* Can a controller of @model be plugged into what is there already? It may
  * have the slot of a device without an address if it gives back more than it
- * takes. A bridge lives among such devices; a switch only displaces one as
- * the @lastResort. */
+ * takes. A bridge lives among such devices; a switch only displaces one as the
+ * @lastResort. If the @chain may make devices share a slot, it may have the
+ * slots that they leave. */
 static bool
 virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
                        const virDomainPCISlotRequest *req,
                        virDomainControllerModelPCI model,
-                       bool lastResort)
+                       bool lastResort,
+                       const virDomainPCIChain *chain)
 {
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
-    bool displace = plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE ||
-        (lastResort && virDomainPCIModelMultiplies(model));
+    virDomainPCIDisplace displace = VIR_DOMAIN_PCI_DISPLACE_NONE;
     /* a host bridge has a node, and needs none */
     int node = virDomainPCIModelIsHostBridge(model) ? -1 : req->node;
 
@@ -103,6 +104,12 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
     /* Devices of an isolation group need a root bus of their own */
     if (req->isolationGroup)
         return false;
+
+    if (plug & VIR_PCI_CONNECT_TYPE_PCI_BRIDGE ||
+        (lastResort && virDomainPCIModelMultiplies(model)))
+        displace |= VIR_DOMAIN_PCI_DISPLACE_MOVABLE;
+    if (chain->shares)
+        displace |= VIR_DOMAIN_PCI_DISPLACE_YIELDING;
 
     return virDomainPCITopologyCanHold(addrs, plug, node, req->controller, displace);
 }
@@ -140,7 +147,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
 
     if (length == 1) {
         if ((virDomainPCIGrowthBringsOwnPort(model) && !attempt->takePort) ||
-            !virDomainPCIGrowthFits(addrs, req, model, attempt->displace))
+            !virDomainPCIGrowthFits(addrs, req, model, attempt->displace, chain))
             return false;
 
         chain->models[0] = model;
@@ -250,21 +257,10 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
 }
 
 
-/**
- * virDomainPCIGrowthPlanSlot:
- * @addrs: address set
- * @req: what the slot is for; there is none for it in @addrs
- * @chain: filled with the controllers to add
- *
- * Plans the shortest chain of controllers that leads to a slot for @req; among
- * chains of the same length the order of preference in the rules decides.
- *
- * Returns: true if there is one; no error is reported otherwise
- */
-bool
-virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
-                           const virDomainPCISlotRequest *req,
-                           virDomainPCIChain *chain)
+static bool
+virDomainPCIGrowthFindAny(virDomainPCIAddressSet *addrs,
+                          const virDomainPCISlotRequest *req,
+                          virDomainPCIChain *chain)
 {
     size_t i;
 
@@ -275,6 +271,37 @@ virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
     }
 
     return false;
+}
+
+
+/**
+ * virDomainPCIGrowthPlanSlot:
+ * @addrs: address set
+ * @req: what the slot is for; there is none for it in @addrs
+ * @chain: filled with the controllers to add
+ *
+ * Plans the shortest chain of controllers that leads to a slot for @req; among
+ * chains of the same length the order of preference in the rules decides. That
+ * devices have to share a slot is the last thing to try, unless they have to
+ * in this plan anyway.
+ *
+ * Returns: true if there is one; no error is reported otherwise
+ */
+bool
+virDomainPCIGrowthPlanSlot(virDomainPCIAddressSet *addrs,
+                           const virDomainPCISlotRequest *req,
+                           virDomainPCIChain *chain)
+{
+    chain->shares = addrs->plan && addrs->plan->shares;
+
+    if (virDomainPCIGrowthFindAny(addrs, req, chain))
+        return true;
+
+    if (chain->shares || req->optional)
+        return false;
+
+    chain->shares = true;
+    return virDomainPCIGrowthFindAny(addrs, req, chain);
 }
 
 
@@ -315,7 +342,8 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
 
     if (haveBridge &&
         virDomainPCITopologyCanHold(addrs, VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE, -1,
-                                    VIR_DOMAIN_PCI_ENDPOINT, false)) {
+                                    VIR_DOMAIN_PCI_ENDPOINT,
+                                    VIR_DOMAIN_PCI_DISPLACE_NONE)) {
         chain->models[chain->nmodels++] = bridge;
     } else if (rules->rootBridge != VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT) {
         chain->models[chain->nmodels++] = rules->rootBridge;
@@ -323,7 +351,8 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
                addrs->nbuses + 2 <= VIR_DOMAIN_PCI_BUSES_MAX &&
                virDomainPCITopologyCanHold(addrs,
                                            virDomainPCIControllerModelToConnectType(VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT),
-                                           -1, VIR_DOMAIN_PCI_ENDPOINT, false)) {
+                                           -1, VIR_DOMAIN_PCI_ENDPOINT,
+                                           VIR_DOMAIN_PCI_DISPLACE_NONE)) {
         chain->models[chain->nmodels++] = bridge;
         chain->models[chain->nmodels++] = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT;
     }
@@ -378,6 +407,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
     chain->nmodels = chain->nlinks = 0;
     chain->windows = (virDomainPCIWindows) { 0 };
     chain->node = -1;
+    chain->shares = false;
 
     if (!virDomainPCIGrowthIsAccepted(addrs, filler)) {
         if (need == 1)
@@ -463,6 +493,7 @@ virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
     if (virDomainPCIAddressSetGrow(addrs, chain) < 0)
         return -1;
 
+    addrs->plan->shares |= chain->shares;
     first = addrs->nbuses - chain->nmodels;
 
     if (virDomainPCIWindowsAny(&chain->windows))

@@ -41,6 +41,7 @@ struct _virDomainPCIChain {
     size_t nlinks;
     virDomainPCIWindows windows; /* of the last link, which has the slot */
     int node; /* NUMA node that the links are for, -1: none */
+    bool shares; /* devices may have to share a slot to make room for it */
 };
 
 void

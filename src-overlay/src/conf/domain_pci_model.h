@@ -12,6 +12,10 @@
  * the bus number is eight bits wide), and every PCI controller is one bus. */
 #define VIR_DOMAIN_PCI_BUSES_MAX 256
 
+/* One more of virDomainPCIConnectFlags: a device that has this can be a
+ * function of a slot, once no slot is left, beside others that have it */
+#define VIR_PCI_CONNECT_SHARE_SLOT (1 << 30)
+
 bool
 virDomainPCIModelIsRoot(virDomainControllerModelPCI model);
 

@@ -122,7 +122,8 @@ virDomainPCIPaddingCanHold(virDomainPCIAddressSet *addrs,
         return virDomainPCICountModel(addrs, model) < addrs->plan->rules.rootsMax;
 
     return virDomainPCITopologyCanHold(addrs, virDomainPCIControllerModelToConnectType(model),
-                                       -1, VIR_DOMAIN_PCI_ENDPOINT, false);
+                                       -1, VIR_DOMAIN_PCI_ENDPOINT,
+                                       VIR_DOMAIN_PCI_DISPLACE_NONE);
 }
 
 
@@ -287,7 +288,7 @@ virDomainPCIPaddingReach(virDomainPCIAddressSet *addrs,
                          const virDomainPCIWritten *written,
                          virDomainControllerModelPCI filler)
 {
-    virDomainPCIChain chain;
+    virDomainPCIChain chain = { 0 };
     int model;
 
     if (addrs->plan->padding != VIR_DOMAIN_PCI_PADDING_BY_BUS) {
@@ -306,7 +307,6 @@ virDomainPCIPaddingReach(virDomainPCIAddressSet *addrs,
         chain.models[0] = model;
         chain.nmodels = 1;
         chain.nlinks = 0;
-        chain.windows = (virDomainPCIWindows) { 0 };
         if (virDomainPCIGrowthAdd(addrs, &chain, true) < 0)
             return -1;
     }

@@ -11,6 +11,7 @@
 
 #include <config.h>
 
+#include "domain_pci_functions.h"
 #include "domain_pci_padding.h"
 #include "domain_pci_topology.h"
 #include "virerror.h"
@@ -71,6 +72,7 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
 
     plan->padding = padding;
     plan->def = def;
+    plan->shares = false;
     virBitmapClearAll(plan->spare);
     virBitmapClearAll(plan->windowed);
     for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++)
@@ -157,6 +159,7 @@ virDomainPCIPlanPrepareSet(virDomainPCIAddressSet *addrs,
         return -1;
 
     virDomainPCITopologyConnectAll(addrs, def);
+    virDomainPCIFunctionsCollect(addrs, def);
 
     if (plan && virDomainPCIPlanReserveKept(addrs) < 0)
         return -1;

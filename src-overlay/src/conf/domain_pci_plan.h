@@ -39,6 +39,7 @@ struct _virDomainPCIPlan {
                              * promised: nothing else is to take them */
     virDomainDef *def;      /* whose devices are placed */
     size_t nbusesGiven;     /* controllers from this index on are added */
+    bool shares;            /* some devices have to share a slot */
 
     virDomainPCIWritten *written;
     size_t nwritten;

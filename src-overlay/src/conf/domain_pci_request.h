@@ -30,6 +30,7 @@ struct _virDomainPCISlotRequest {
                               * a bridge added for it has room for all */
     bool carrier;            /* what is added for it must be able to have
                               * windows, though none are counted */
+    bool optional;           /* no device has to begin to share a slot for it */
     bool thrifty;            /* not the lowest slot is wanted, but the one with
                               * the smallest windows that suit */
     virBitmap *spared;       /* buses that the plan has promised to others, and

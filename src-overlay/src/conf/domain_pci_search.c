@@ -9,6 +9,7 @@
 
 #include <config.h>
 
+#include "domain_pci_functions.h"
 #include "domain_pci_numbers.h"
 #include "domain_pci_topology_index.h"
 
@@ -217,7 +218,7 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
  * best if there is one, and if @req is thrifty one with the smallest windows.
  * Buses of the isolation group of the device come first, then empty buses that
  * may join it. A PCI controller is only offered buses that reach the root
- * without it.
+ * without it. Where no slot is left, a device that can share one does.
  *
  * Returns: true if an address was found; no error is reported otherwise
  */
@@ -228,7 +229,8 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
 {
     return virDomainPCITopologyFindSlotOfType(addrs, req, req->flags, addr) ||
         (req->fallback &&
-         virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr));
+         virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr)) ||
+        virDomainPCIFunctionsFind(addrs, req, addr);
 }
 
 
@@ -290,7 +292,7 @@ virDomainPCITopologyOwed(virDomainPCIAddressSet *addrs,
  * @without: index of a PCI controller that must not be on the way to the root
  *           (because this is about adding a parent for it), or
  *           VIR_DOMAIN_PCI_ENDPOINT
- * @displace: count slots whose devices may still move
+ * @displace: slots of devices that count too
  *
  * Is there a place left for one more such controller, after all those of its
  * type that have none yet got theirs?
@@ -302,7 +304,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
                             int node,
                             int without,
-                            bool displace)
+                            virDomainPCIDisplace displace)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
     g_autoptr(virBitmap) reached = NULL;
@@ -317,7 +319,8 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
         virDomainPCITopologyBus *topo = &topology->buses[i];
         uint32_t slots = topo->empty |
             (aggregate ? topo->shared : 0) |
-            (displace ? topo->movable : 0);
+            (displace & VIR_DOMAIN_PCI_DISPLACE_MOVABLE ? topo->movable : 0) |
+            (displace & VIR_DOMAIN_PCI_DISPLACE_YIELDING ? topo->yielding : 0);
         /* the place found before would do for the controller of this bus */
         bool follows = places > 0 && without == VIR_DOMAIN_PCI_ENDPOINT && !topo->connected &&
             virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);

@@ -9,6 +9,7 @@
 
 #include <config.h>
 
+#include "domain_pci_functions.h"
 #include "domain_pci_topology_index.h"
 #include "viralloc.h"
 
@@ -480,6 +481,8 @@ virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
     else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED))
         addrs->topology->buses[addr->bus].movable |= 1U << addr->slot;
 
+    virDomainPCIFunctionsPlaced(addrs, req, addr);
+
     if (virDomainPCIWindowsAny(&req->windows)) {
         virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[addr->bus];
 
@@ -518,7 +521,7 @@ virDomainPCITopologyReachable(virDomainPCIAddressSet *addrs,
                 (topo->connected && virBitmapIsBitSet(reached, topo->parent)) ||
                 (!topo->connected && (plug & offered & VIR_PCI_CONNECT_TYPES_MASK))) {
                 virBitmapSetBitExpand(reached, i);
-                if (topo->empty || topo->shared || topo->movable)
+                if (topo->empty || topo->shared || topo->movable || topo->yielding)
                     offered |= bus->flags;
                 changed = true;
             }

@@ -8,6 +8,15 @@
 
 #include "domain_pci_request.h"
 
+/* Whose slots a PCI controller that is added may have */
+typedef enum {
+    VIR_DOMAIN_PCI_DISPLACE_NONE = 0,
+    /* those of devices without an address, which find others below it */
+    VIR_DOMAIN_PCI_DISPLACE_MOVABLE = 1 << 0,
+    /* those of devices without an address that can share another */
+    VIR_DOMAIN_PCI_DISPLACE_YIELDING = 1 << 1,
+} virDomainPCIDisplace;
+
 void
 virDomainPCITopologyFree(virDomainPCITopology *topology);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainPCIAddressSet, virDomainPCIAddressSetFree);
@@ -111,7 +120,7 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
                             int node,
                             int without,
-                            bool displace)
+                            virDomainPCIDisplace displace)
     ATTRIBUTE_NONNULL(1);
 
 bool

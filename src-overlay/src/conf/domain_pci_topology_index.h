@@ -30,6 +30,8 @@ typedef struct {
     uint32_t empty;     /* slots with no function in use */
     uint32_t shared;    /* slots of aggregating devices with a function left */
     uint32_t movable;   /* slots held only by devices that may still move */
+    uint32_t joinable;  /* slots of devices that can have others beside them */
+    uint32_t yielding;  /* slots of devices that can still join one of these */
     bool room;          /* there are empty or shared slots */
     virDomainPCIWindows windows; /* of the controller */
     virDomainPCIWindows promised; /* what of them is kept for free slots */
@@ -46,6 +48,7 @@ struct _virDomainPCITopology {
     bool windows;   /* some controller has windows of its own */
     bool nodes;     /* some host bridge has a NUMA node */
     bool numbered;  /* the number of some expander bus is chosen */
+    bool joined;    /* some device was placed beside another in its slot */
 
     /* slots that are kept for addresses that the user wrote, by bus; the bus
      * itself may not be there yet */

@@ -20,6 +20,7 @@
 #include "qemu_pci_request.h"
 #include "qemu_domain_address.h"
 #include "domain_pci_controllers.h"
+#include "domain_pci_functions.h"
 #include "domain_pci_numbers.h"
 #include "domain_pci_padding.h"
 #include "viralloc.h"
@@ -35,6 +36,9 @@ typedef struct {
     size_t nbusesGiven;     /* those of the definition */
     virBitmap *given;       /* indexes of its PCI controllers */
     bool sparePort;         /* one is kept; the first run decides it */
+    bool noGrowthSlot;      /* devices would have to share a slot for it */
+    bool grown;             /* a bridge was added for it */
+    bool joined;            /* in the last run devices shared a slot */
     qemuPCIPromise promise;
 } qemuPCIPlanning;
 
@@ -47,6 +51,7 @@ qemuPCIPlanReserveOneFree(virDomainPCIAddressSet *addrs,
     virDomainPCISlotRequest req;
 
     virDomainPCISlotRequestInitFree(&req, type);
+    req.optional = true;
     return virDomainPCIPlanReserveFree(addrs, &req);
 }
 
@@ -59,11 +64,17 @@ qemuPCIPlanReserveFree(qemuPCIPlanning *planning,
                        bool growthSlot,
                        size_t *firstSpare)
 {
+    size_t nbuses = addrs->nbuses;
+
     /* a promised slot is as good for the next bridge */
-    if (growthSlot &&
+    if (growthSlot && !planning->noGrowthSlot &&
         !qemuPCIPromiseIsPossible(&planning->promise, QEMU_PCI_SLOTS_CONVENTIONAL) &&
         qemuPCIPlanReserveOneFree(addrs, VIR_PCI_CONNECT_TYPE_PCI_DEVICE) < 0)
         return -1;
+
+    /* a PHB takes no slot itself */
+    planning->grown |= addrs->nbuses > nbuses &&
+        !virDomainPCIModelIsRoot(addrs->buses[nbuses].model);
 
     if (planning->sparePort &&
         qemuPCIPlanReserveOneFree(addrs, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE) < 0)
@@ -131,10 +142,13 @@ qemuPCIPlanRun(qemuPCIPlanning *planning,
         return -1;
 
     growthSlot = qemuPCIPolicyHasSpareSlot(planning->policy, addrs);
+    planning->grown &= !first;
 
     if (qemuDomainAssignDevicePCISlots(draft, planning->qemuCaps, addrs) < 0 ||
         virDomainDeviceInfoIterate(draft, qemuDomainAssignPCIAddressExtension, addrs) < 0)
         return -1;
+
+    planning->joined = virDomainPCIFunctionsAreJoined(addrs);
 
     /* later, controllers may be there for the promise alone */
     if (first) {
@@ -204,6 +218,13 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
         rc = qemuPCIPromiseCheck(&planning->promise, &draft);
 
     plan->def = def;
+
+    if (rc == 0 && planning->joined && planning->grown && !planning->noGrowthSlot) {
+        qemuPCIPlanFreeDraft(planning, &draft);
+        planning->noGrowthSlot = true;
+        return qemuPCIPlanDraft(planning, plan, def, padding);
+    }
+
     if (rc < 0) {
         qemuPCIPlanFreeDraft(planning, &draft);
         return -1;

@@ -69,6 +69,8 @@ typedef struct {
     unsigned int conventionalMax[2];
     /* slots of the root bus are only hotpluggable with ACPI */
     bool rootHotplugNeedsACPI;
+    /* devices of the root bus can be functions of one slot */
+    bool sharesSlots;
     /* the firmware heeds the windows that controllers ask for (SeaBIOS, OVMF) */
     bool windows;
     /* keep host devices of different IOMMU groups on separate root buses */

@@ -104,6 +104,20 @@ qemuPCIRequestHotpluggable(const virDomainDeviceDef *dev,
 }
 
 
+/* Can @dev be one of the functions of a slot? A display is looked for at
+ * function 0, the chipset has its places, and the parts of a USB2 controller
+ * share a slot of their own. */
+static bool
+qemuPCIRequestSharesSlot(const virDomainDeviceDef *dev,
+                         const virDomainDef *def)
+{
+    return qemuPCIPolicyGet(def)->sharesSlots &&
+        dev->type != VIR_DOMAIN_DEVICE_VIDEO &&
+        !qemuPCIRequestIsChipset(dev) &&
+        !(dev->type == VIR_DOMAIN_DEVICE_CONTROLLER && IS_USB2_CONTROLLER(dev->data.controller));
+}
+
+
 /**
  * qemuPCIRequestApply:
  * @dev: a device
@@ -112,7 +126,8 @@ qemuPCIRequestHotpluggable(const virDomainDeviceDef *dev,
  * @prefs: preferences of the domain, or NULL if they do not matter for @dev
  *
  * Changes the connect flags of a device without an address to what the user
- * asks for, for the device or else for all devices.
+ * asks for, for the device or else for all devices. Of one that has an address
+ * only what it means for others.
  */
 void
 qemuPCIRequestApply(const virDomainDeviceDef *dev,
@@ -126,11 +141,16 @@ qemuPCIRequestApply(const virDomainDeviceDef *dev,
     bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
 
-    if (isPCIController || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT) ||
-        !virDeviceInfoPCIAddressIsWanted(info))
+    if (isPCIController || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT))
         return;
 
     hotpluggable = qemuPCIRequestHotpluggable(dev, info, def, prefs);
+
+    if (hotpluggable == VIR_TRISTATE_BOOL_NO && qemuPCIRequestSharesSlot(dev, def))
+        info->pciConnectFlags = flags |= VIR_PCI_CONNECT_SHARE_SLOT;
+
+    if (!virDeviceInfoPCIAddressIsWanted(info))
+        return;
 
     if (hints->hasConnection) {
         flags |= VIR_PCI_CONNECT_TYPES_ENDPOINT;
