@@ -77,9 +77,9 @@ def builds(*names):
         both.close()
 
 
-def domain(machine, count, model='virtio'):
+def domain(machine, count, model='virtio', prefs=()):
     """A domain with COUNT NICs and no other device that takes a slot"""
-    return MACHINES[machine].domain('bench', ''.join(lab.nic(model=model, mac=number) for number in range(count)))
+    return MACHINES[machine].domain('bench', ''.join(lab.nic(model=model, mac=number) for number in range(count)), prefs)
 
 
 def instructions(builds, name, function, xml, command='define d.xml'):
