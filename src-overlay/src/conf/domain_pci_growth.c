@@ -493,7 +493,8 @@ virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
     if (virDomainPCIAddressSetGrow(addrs, chain) < 0)
         return -1;
 
-    addrs->plan->shares |= chain->shares;
+    if (chain->shares)
+        addrs->plan->shares = true;
     first = addrs->nbuses - chain->nmodels;
 
     if (virDomainPCIWindowsAny(&chain->windows))

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include "domain_pci_functions.h"
 #include "qemu_conf.h"
 #include "qemu_domain.h"
 
