@@ -20,6 +20,11 @@ def promise(slots, name='pcieHotplugSlots'):
     return ('--xml', f'./preferences/preference/@name={name}', '--xml', f'./preferences/preference/@value={slots}')
 
 
+def promised(slots):
+    """What Guest.preferences has then"""
+    return [{'name': 'pcieHotplugSlots', 'value': str(slots)}]
+
+
 def arguments(name, disk, *more, network='user,model=virtio'):
     # of the usual USB controllers several have the same alias
     return ('--name', name, '--memory', '256', '--virt-type', 'qemu', '--machine', 'q35', *QUIET, '--import', '--controller', 'type=usb,model=qemu-xhci',
@@ -37,7 +42,7 @@ def virt_install(bench, daemon, client):
     drive = image(daemon, 'created')
     with point(f'creates a guest with a promise of {SLOTS} slots, given by --xml: it runs, takes {SLOTS} NICs and no more') as faults:
         client.must_virt('virt-install', *arguments('created', drive, *NO_PORTS, *promise(SLOTS)))
-        faults += unlike({'pcieHotplugSlots': str(SLOTS)}, Guest(daemon.dump('created')))
+        faults += unlike(promised(SLOTS), Guest(daemon.dump('created')))
         faults += takes(daemon, 'created', SLOTS, plug_by_virt_xml(client, 'created'))
 
     with point('without a promise it takes one and no more') as faults:
@@ -63,7 +68,7 @@ def virt_install(bench, daemon, client):
         daemon.wait_for('installed', 'shut off')
         dump = daemon.dump('installed')
         faults += unless('<kernel>' not in dump, 'it has the kernel of the installation still')
-        faults += changed_topology(Guest(daemon.dump('created')), Guest(dump)) + unlike({'pcieHotplugSlots': str(SLOTS)}, Guest(dump))
+        faults += changed_topology(Guest(daemon.dump('created')), Guest(dump)) + unlike(promised(SLOTS), Guest(dump))
 
     with point('its own 14 root ports count as free slots: nothing is added for a promise of 3, and more for one of 20') as faults:
         found = {}
@@ -140,7 +145,7 @@ def virt_xml(bench, daemon, client):
     with point('raises the promise: slots are added; lowers it: none goes') as faults:
         for value in (6, 2):
             before, after = edit('--edit', '--xml', f'./preferences/preference/@value={value}')
-            faults += unlike({'pcieHotplugSlots': str(value)}, Guest(after))
+            faults += unlike(promised(value), Guest(after))
             faults += unless(free_ports(Guest(after)) == 6, f'{free_ports(Guest(after))} slots are free')
             faults += grown(Guest(before), Guest(after))
 
