@@ -89,6 +89,17 @@ virDomainPCIPaddingCollect(virDomainPCIPlan *plan,
 }
 
 
+/* Is @model the one that the user asks for beside the address? */
+static bool
+virDomainPCIPaddingHonours(const virDomainPCIWritten *written,
+                           virDomainControllerModelPCI model)
+{
+    const virDomainPCIHints *hints = &written->info->pciHints;
+
+    return !hints->hasConnection || (virDomainControllerModelPCI)hints->connection == model;
+}
+
+
 /* Can a controller of @model provide bus @idx with all addresses on it? */
 static bool
 virDomainPCIPaddingTakesWritten(const virDomainPCIPlan *plan,
@@ -105,7 +116,8 @@ virDomainPCIPaddingTakesWritten(const virDomainPCIPlan *plan,
         const virDomainPCIWritten *written = &plan->written[i];
 
         if (written->addr.bus == idx &&
-            !virDomainPCIBusHasSlot(&bus, &written->addr, written->flags, true))
+            (!virDomainPCIBusHasSlot(&bus, &written->addr, written->flags, true) ||
+             !virDomainPCIPaddingHonours(written, model)))
             return false;
     }
 
@@ -282,6 +294,27 @@ virDomainPCIPaddingChainIsFree(const virDomainPCIAddressSet *addrs,
 }
 
 
+/* Are the controllers of @chain those that the user asks for beside the
+ * addresses on their buses? */
+static bool
+virDomainPCIPaddingChainIsAsked(const virDomainPCIAddressSet *addrs,
+                                const virDomainPCIChain *chain)
+{
+    size_t i;
+
+    for (i = 0; i < addrs->plan->nwritten; i++) {
+        const virDomainPCIWritten *written = &addrs->plan->written[i];
+
+        if (written->addr.bus >= addrs->nbuses &&
+            written->addr.bus < addrs->nbuses + chain->nmodels &&
+            !virDomainPCIPaddingHonours(written, chain->models[written->addr.bus - addrs->nbuses]))
+            return false;
+    }
+
+    return true;
+}
+
+
 /* Adds controllers until the bus of @written is there */
 static int
 virDomainPCIPaddingReach(virDomainPCIAddressSet *addrs,
@@ -293,6 +326,7 @@ virDomainPCIPaddingReach(virDomainPCIAddressSet *addrs,
 
     if (addrs->plan->padding != VIR_DOMAIN_PCI_PADDING_BY_BUS) {
         if (!virDomainPCIGrowthPlanBus(addrs, &written->addr, written->flags, &chain) ||
+            !virDomainPCIPaddingChainIsAsked(addrs, &chain) ||
             !virDomainPCIPaddingChainIsFree(addrs, &chain))
             return virDomainPCIPaddingRefuse(addrs, written);
 
