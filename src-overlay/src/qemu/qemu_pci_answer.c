@@ -258,8 +258,7 @@ qemuPCIAnswerSettle(virQEMUDriver *driver,
 }
 
 
-/* The controllers of @addrs' buses, and the model and node of what leads to
- * them: a host bridge of its own, or the root */
+/* The controllers of the buses, in the report and in the definition */
 typedef struct {
     virDomainPCIReportItem *buses[VIR_DOMAIN_PCI_BUSES_MAX];
     virDomainControllerDef *controllers[VIR_DOMAIN_PCI_BUSES_MAX];
@@ -291,34 +290,6 @@ qemuPCIAnswerCollectBuses(qemuPCIAnswerBuses *buses,
 }
 
 
-/* What leads to bus @idx: a controller with a node or a host bridge, or NULL if
- * it is not reached at all */
-static virDomainControllerDef *
-qemuPCIAnswerHostBridge(const qemuPCIAnswerBuses *buses,
-                        size_t idx)
-{
-    size_t steps;
-
-    for (steps = 0; steps < VIR_DOMAIN_PCI_BUSES_MAX; steps++) {
-        virDomainControllerDef *cont = buses->controllers[idx];
-
-        if (!cont ||
-            cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_ROOT ||
-            cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT ||
-            cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_EXPANDER_BUS ||
-            cont->model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_EXPANDER_BUS)
-            return cont;
-
-        idx = cont->info.addr.pci.bus;
-        if (!virDeviceInfoPCIAddressIsPresent(&cont->info) ||
-            idx >= VIR_DOMAIN_PCI_BUSES_MAX)
-            return NULL;
-    }
-
-    return NULL;
-}
-
-
 /* Says of each bus what the address set knows of it, and of each free slot what
  * the search for slots says. */
 static int
@@ -335,7 +306,7 @@ qemuPCIAnswerFillBuses(virDomainPCIReport *report,
 
     for (i = 0; i < MIN(addrs->nbuses, VIR_DOMAIN_PCI_BUSES_MAX); i++) {
         virDomainPCIReportItem *item = buses->buses[i];
-        virDomainControllerDef *host = qemuPCIAnswerHostBridge(buses, i);
+        virDomainControllerDef *host = buses->controllers[virDomainPCITopologyGetHost(addrs, i)];
 
         if (!item || !buses->controllers[i])
             continue;
