@@ -219,6 +219,7 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
 
     plan->def = def;
 
+    /* no device shares a slot for the sake of a bridge that none needs */
     if (rc == 0 && planning->joined && planning->grown && !planning->noGrowthSlot) {
         qemuPCIPlanFreeDraft(planning, &draft);
         planning->noGrowthSlot = true;
