@@ -797,7 +797,8 @@ def hints_refused(bench, downstream, cold):
          rng('a', address(1, 0, hints="hotpluggable='no'")), "hotpluggable='no'"),
         (Q35, "hotpluggable='yes' with an address on pcie-root", rng('a', address(0, 5, hints="hotpluggable='yes'")), "hotpluggable='yes'"),
         (Q35, "hotpluggable='maybe'", rng('a', hint("hotpluggable='maybe'")), 'hotpluggable'),
-        (Q35, 'a root bus that is full', ''.join(rng(n, cold) for n in range(32)), 'root bus'),
+        # eight functions of 30 slots
+        (Q35, 'a root bus that is full', ''.join(rng(n, cold) for n in range(241)), 'root bus'),
         (PC, "busHint='pcie'", rng('a', hint("busHint='pcie'")), 'busHint'),
         (PSERIES, "busHint='pcie'", rng('a', hint("busHint='pcie'")), 'busHint'),
         (Q35, "busHint='usb'", rng('a', hint("busHint='usb'")), 'busHint'),
