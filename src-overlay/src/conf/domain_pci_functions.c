@@ -132,11 +132,15 @@ virDomainPCIFunctionsFind(virDomainPCIAddressSet *addrs,
                           const virDomainPCISlotRequest *req,
                           virPCIDeviceAddress *addr)
 {
-    const virDomainPCIAddressBus *bus = &addrs->buses[0];
+    const virDomainPCIAddressBus *bus;
     uint32_t slots;
 
-    if (!(req->flags & VIR_PCI_CONNECT_SHARE_SLOT) ||
-        req->isolationGroup || bus->isolationGroup ||
+    if (!(req->flags & VIR_PCI_CONNECT_SHARE_SLOT) || addrs->nbuses == 0)
+        return false;
+
+    bus = &addrs->buses[0];
+
+    if (req->isolationGroup || bus->isolationGroup ||
         (req->model >= 0 && (int)bus->model != req->model) ||
         !virDomainPCIBusSuits(bus->flags, 0, req->flags, false))
         return false;
