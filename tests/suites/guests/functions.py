@@ -18,6 +18,11 @@ def functions_of(guest):
     return slots
 
 
+def shared_slot(guest):
+    """function -> alias in the first slot that several devices share, or nothing"""
+    return next((slot for slot in functions_of(guest).values() if len(slot) > 1), {})
+
+
 def drivers_missing(guest):
     listed = guest.listing()
     places = {name: place for name, place in guest.expected().items() if name.startswith('ua-')}
@@ -31,20 +36,19 @@ def has_drivers(bench, machine, initrd):
         guest = Booted(lab, machine)
         before = Guest(lab.define('g', guest.xml(initrd, ''.join(rng(n) for n in range(COUNT)), COLD)))
         faults += unless({bus for bus, _ in functions_of(before)} == {0}, 'a device is not on the root bus')
-        faults += unless(any(len(slot) > 1 for slot in functions_of(before).values()), 'no slot is shared')
+        faults += unless(shared_slot(before), 'no slot is shared')
         guest.boot()
         guest.wait(lambda: drivers_missing(guest), 'drivers', 120)
         faults += shared(before) + lab.misplaced('g')
         # QEMU would remove the others of the slot as well
-        several = next(slot for slot in functions_of(before).values() if len(slot) > 1)
-        ok, text = lab.run(f'detach-device-alias g {several[1]} --live')
+        ok, text = lab.run(f'detach-device-alias g {shared_slot(before)[1]} --live')
         faults += unless(not ok and 'multifunction' in text, f'a function is detached: {text.strip()}')
 
 
 def starts(bench, machine):
     with bench.point('functions', machine, f'{COUNT} devices that need not be hotpluggable start') as faults, bench.lab() as lab:
         guest = Guest(lab.define('g', machine.domain('g', ''.join(rng(n) for n in range(COUNT)), COLD)))
-        faults += unless(any(len(slot) > 1 for slot in functions_of(guest).values()), 'no slot is shared')
+        faults += unless(shared_slot(guest), 'no slot is shared')
         lab.must('start g --paused')
         faults += shared(guest) + lab.misplaced('g')
 
@@ -59,27 +63,26 @@ def comes_and_goes(bench, machine):
             return lab.run(f'detach-device-alias g {name} --config')
 
         def is_too_much(count):
-            found = functions_of(Guest(lab.define('g', machine.domain('g', nics(0, count), COLD))))
+            found = shared_slot(Guest(lab.define('g', machine.domain('g', nics(0, count), COLD))))
             lab.must('undefine g')
-            return any(len(slot) > 1 for slot in found.values())
+            return found
 
         full = next(count for count in range(20, 40) if is_too_much(count + 1))
         before = Guest(lab.define('g', machine.domain('g', nics(0, full), COLD)))
-        faults += unless(all(len(slot) == 1 for slot in functions_of(before).values()), 'a slot is shared although one is free')
+        faults += unless(not shared_slot(before), 'a slot is shared although one is free')
         for n in (full, full + 1):
             lab.must(f'attach-device g {lab.file(nics(n, 1))} --config')
         text = lab.dump('g')
         after = Guest(text)
         faults += moved(before, after) + shared(after)
-        slot = next(slot for slot in functions_of(after).values() if len(slot) > 1)
+        slot = shared_slot(after)
         faults += unless(sorted(slot) == [0, 1, 2], f'functions {sorted(slot)} are in use')
         ok, said = remove(slot[0])
         faults += unless(not ok and 'function 0' in said, f'function 0 is detached first: {said.strip()}') + changed(text, lab.dump('g'))
         ok, said = remove(slot[1])
         faults += unless(ok, said.strip())
         lab.must(f'attach-device g {lab.file(nics(full + 2, 1))} --config')
-        again = functions_of(Guest(lab.dump('g')))
-        filled = next(slot for slot in again.values() if len(slot) > 1)
+        filled = shared_slot(Guest(lab.dump('g')))
         faults += unless(filled.get(1) == f'ua-n{full + 2}', f'the hole is not filled: {filled}')
         for function in (1, 2, 0):
             ok, said = remove(filled[function])
