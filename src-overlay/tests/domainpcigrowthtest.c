@@ -566,7 +566,7 @@ testWindowsFormat(const virDomainPCIWindows *windows)
     virDomainPCIControllerOpts opts = { 0 };
 
     virDomainPCIWindowsSet(&opts, windows);
-    virDomainPCIWindowsFormatTarget(&buf, &opts, VIR_DOMAIN_PCI_WINDOW_MEM);
+    virDomainPCITargetFormat(&buf, &opts, VIR_DOMAIN_PCI_WINDOW_MEM);
     return virBufferContentAndReset(&buf);
 }
 
@@ -830,15 +830,18 @@ testHold(const void *opaque)
 {
     const testHoldData *data = opaque;
     g_autoptr(virDomainPCIAddressSet) addrs = NULL;
+    virDomainPCISlotRequest req = { .node = -1, .controller = data->without };
 
     if (!(addrs = testTopologyNew(data->topology, NULL)))
         return -1;
 
     return testExpect(data->can ? "yes" : "no",
-                      virDomainPCITopologyCanHold(addrs, data->type, -1, data->without,
-                                                  data->displace) ?
+                      virDomainPCITopologyCanHold(addrs, data->type, &req, data->displace) ?
                       "yes" : "no");
 }
+
+
+static const virDomainPCISlotRequest anywhere = { .node = -1, .controller = ENDPOINT };
 
 
 /* A slot is only taken for its device until that is gone again */
@@ -851,18 +854,18 @@ testRelease(const void *opaque G_GNUC_UNUSED)
     if (!(addrs = testTopologyNew("pci-root moving=31", NULL)))
         return -1;
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false) ||
-        !virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, false) ||
+        !virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, true))
         return testExpect("only by displacing", "otherwise");
 
     virDomainPCIAddressReleaseAddr(addrs, &addr);
-    if (!virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false))
+    if (!virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, false))
         return testExpect("the free slot", "no slot");
 
     if (virDomainPCIAddressReserveAddr(addrs, &addr, PCI, 0) < 0)
         return -1;
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, false))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, false))
         return testExpect("no free slot", "a slot");
 
     /* 30 devices may still move, the one in slot 31 must not */
@@ -872,7 +875,7 @@ testRelease(const void *opaque G_GNUC_UNUSED)
             return -1;
     }
 
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, true))
         return testExpect("nothing to displace", "a slot");
 
     return 0;
@@ -895,7 +898,7 @@ testMoves(const void *opaque G_GNUC_UNUSED)
         return -1;
     if (info.type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI || info.addr.pci.slot != 31)
         return testExpect("slot 31", "another");
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, true))
         return testExpect("a given address stays", "it does not");
 
     g_clear_pointer(&addrs, virDomainPCIAddressSetFree);
@@ -907,7 +910,7 @@ testMoves(const void *opaque G_GNUC_UNUSED)
         return -1;
     if (info.type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_NONE)
         return testExpect("no address from a dry run", "an address");
-    if (virDomainPCITopologyCanHold(addrs, BRIDGE, -1, ENDPOINT, true))
+    if (virDomainPCITopologyCanHold(addrs, BRIDGE, &anywhere, true))
         return testExpect("an integrated device stays", "it does not");
 
     return 0;

@@ -20,6 +20,7 @@
 #define DOT_EMPTY "#ffffff"
 #define DOT_HEAD "#334155"
 #define DOT_GREY "#64748b"
+#define DOT_GROUP "#d97706"
 
 #define DOT_BREAK "<BR ALIGN=\"LEFT\"/>"
 
@@ -27,6 +28,7 @@
 typedef struct {
     const char *fill;
     const char *style;
+    bool framed;        /* what is in it belongs to a group */
     virBuffer text;
 } virshPCIDotCell;
 
@@ -78,6 +80,8 @@ virshPCIDotFillFree(virshPCIDotCell *cell,
         virBufferAsprintf(&cell->text, "%zu ", n);
     virBufferAsprintf(&cell->text, "free%s" DOT_BREAK,
                       bus->isolated ? " (isolated)" : "");
+    if (bus->dev->group)
+        virBufferEscapeString(&cell->text, "<I>group=%s</I>" DOT_BREAK, bus->dev->group);
 }
 
 /* What is in the one slot of a port */
@@ -94,6 +98,7 @@ virshPCIDotFillPort(virshPCIDotCell *cell,
         if (!slot[function])
             continue;
         any = true;
+        cell->framed |= slot[function]->group != NULL;
         if (slot[function]->isController) {
             cell->fill = DOT_CONTROLLER;
             virshPCIDotController(&cell->text, slot[function]);
@@ -129,6 +134,7 @@ virshPCIDotAddCell(virBuffer *buf,
     if (!item->dev) {
         virshPCIDotFillFree(&cell, bus, item->last - item->first + 1);
     } else if (virshPCIDotIsPort(below)) {
+        cell.framed = below->dev->group;
         virshPCIDotFillPort(&cell, pci, below);
     } else if (below) {
         cell.fill = DOT_CONTROLLER;
@@ -137,13 +143,15 @@ virshPCIDotAddCell(virBuffer *buf,
     } else {
         if (STREQ(item->dev->type, "chipset"))
             cell.fill = DOT_CHIPSET;
+        cell.framed = item->dev->group;
         virshPCIDotDevice(&cell.text, item->dev);
     }
 
-    virBufferAsprintf(buf, "<TD PORT=\"s%zuf%u\" BGCOLOR=\"%s\"%s ALIGN=\"LEFT\" BALIGN=\"LEFT\">"
+    virBufferAsprintf(buf, "<TD PORT=\"s%zuf%u\" BGCOLOR=\"%s\"%s%s ALIGN=\"LEFT\" BALIGN=\"LEFT\">"
                       "<FONT POINT-SIZE=\"8\" COLOR=\"" DOT_GREY "\">%s",
                       item->first, item->dev ? item->dev->addr.function : 0,
-                      cell.fill, cell.style, addr);
+                      cell.fill, cell.style,
+                      cell.framed ? " COLOR=\"" DOT_GROUP "\" BORDER=\"2\"" : "", addr);
     if (virshPCIDotIsPort(below)) {
         virBufferAddLit(buf, " ");
         virshPCIDotController(buf, item->dev);
@@ -176,10 +184,13 @@ virshPCIDotAddHead(virBuffer *buf,
                    const virshPCIBus *bus,
                    size_t columns)
 {
-    virBufferAsprintf(buf, "  bus%u [label=<\n"
+    /* a frame around what a group has to itself */
+    virBufferAsprintf(buf, "  bus%u [%slabel=<\n"
                       "<TABLE BORDER=\"0\" CELLBORDER=\"1\" CELLSPACING=\"3\" CELLPADDING=\"3\" COLOR=\"#94a3b8\">\n"
                       "<TR><TD PORT=\"head\" COLSPAN=\"%zu\" BGCOLOR=\"" DOT_HEAD "\"><FONT COLOR=\"white\"><B>",
-                      bus->idx, columns);
+                      bus->idx,
+                      bus->dev->group ? "shape=box, penwidth=2, color=\"" DOT_GROUP "\", " : "",
+                      columns);
     virshPCIDotController(buf, bus->dev);
     virBufferAddLit(buf, "</B>");
     if (bus->busNr)

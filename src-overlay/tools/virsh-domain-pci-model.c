@@ -112,6 +112,7 @@ virshPCIReadDevice(virshPCI *pci,
     dev->target = virJSONValueObjectGetString(object, "target");
     dev->mac = virJSONValueObjectGetString(object, "mac");
     dev->alias = virJSONValueObjectGetString(object, "alias");
+    dev->group = virJSONValueObjectGetString(asked ? asked : object, "group");
     dev->added = virshPCIGetFlag(object, "added");
     dev->hotplug = "?";
     if (virJSONValueObjectHasKey(object, "hotplug"))
@@ -134,6 +135,8 @@ virshPCIReadDevice(virshPCI *pci,
         ignore_value(virJSONValueObjectForeachKeyValue(asked, virshPCIReadHint, &hints));
     if (windows)
         ignore_value(virJSONValueObjectForeachKeyValue(windows, virshPCIReadHint, &hints));
+    if (dev->isController && dev->group)
+        virBufferAsprintf(&hints, "group=%s ", dev->group);
     if (virshPCIGetFlag(object, "switchedOff"))
         virBufferAddLit(&hints, "hotplug=off ");
     virBufferTrim(&hints, " ");

@@ -25,6 +25,7 @@ typedef struct {
     const char *mac;
     const char *alias;          /* NULL if it says no more than the index */
     char *hints;                /* "busHint=pcie hotpluggable=no"; owned */
+    const char *group;          /* that it, or the bus that it provides, is in */
     const char *hotplug;        /* "yes", "no", or "?" */
     virPCIDeviceAddress addr;
     bool placed;                /* @addr is known */

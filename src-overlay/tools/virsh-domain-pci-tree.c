@@ -135,6 +135,8 @@ virshPCITreeAddFree(virshPCITree *tree,
     else
         virBufferAsprintf(&tree->buf, _("%1$zu free, conventional"), n);
     virshPCITreeColour(tree, NULL);
+    if (bus->dev->group)
+        virBufferAsprintf(&tree->buf, " [group=%s]", bus->dev->group);
 }
 
 static void
@@ -263,19 +265,21 @@ virshPCITableAddFree(vshTable *table,
                      const virshPCIBus *bus)
 {
     g_autofree char *idx = g_strdup_printf("%u", bus->idx);
+    g_autofree char *kind = g_strdup_printf(bus->dev->group ? "%s [group=%s]" : "%s",
+                                            NULLSTR_MINUS(bus->kind), bus->dev->group);
     uint32_t slots = virshPCIBusCounts(bus) ? bus->freeSlots : 0;
 
     if (!pci->known && STRNEQ_NULLABLE(bus->kind, "none")) {
         g_autofree char *addr = g_strdup_printf("%02x:?", bus->idx);
 
-        return vshTableRowAppend(table, addr, bus->kind, bus->dev->model, idx, NULL);
+        return vshTableRowAppend(table, addr, kind, bus->dev->model, idx, NULL);
     }
 
     for (; slots; slots &= slots - 1) {
         size_t slot = __builtin_ctz(slots);
         g_autofree char *addr = virshPCISlotsFormat(bus, slot, slot);
 
-        if (vshTableRowAppend(table, addr, bus->kind, bus->dev->model, idx, NULL) < 0)
+        if (vshTableRowAppend(table, addr, kind, bus->dev->model, idx, NULL) < 0)
             return -1;
     }
 

@@ -11,7 +11,7 @@ from generate import EXPRESS, NO_PCI
 NO_PLAN = re.compile('No more available PCI slots|a PCI slot is needed to connect|cannot be automatically added|No usable target index|'
                      'Attempted double use|Invalid PCI address|cannot be plugged into|preference .* asks for .* free slots, but|'
                      'does not lead to the root|needs to be an integrated device|does not come to an end|unsupported <address> of|'
-                     "'ioReserve' is promised, but|memory windows of|64-bit windows of|bus numbers")
+                     "'ioReserve' is promised, but|memory windows of|64-bit windows of|bus numbers|PCI group .* asks for")
 # what has nothing to do with slots
 OTHER = re.compile("USB is disabled|No free USB ports|is configured for a NUMA node|does not support video model|controllers are not supported with this machine type|This QEMU doesn't support|"
                    "spapr-vio (reg|address)|cannot have an associated address|PIIX3 USB controller at index 0 must have|target index '.*' out of range|preference '.*' is not supported for machine type|not supported (with|in|by) this QEMU binary|"
@@ -28,7 +28,7 @@ PHBS = 31
 def conventional_slots(guest, hotplug):
     """Number of free slots of conventional buses that libvirt gives to devices"""
     used = {address[1:3] for address in guest.pci_addresses().values()}
-    every = {(index, slot) for index, element in guest.controllers.items()
+    every = {(index, slot) for index, element in guest.controllers.items() if not slots.group(guest, index)
              for kind, numbers in [slots.HOTPLUG.get(element.get('model'), (None, ()))] if kind == 'pci' for slot in numbers}
     return slots.count(guest)['pci'] if hotplug else len(every - used - ({(0, 1)} if guest.i440fx() else set()))
 
@@ -42,13 +42,22 @@ def wanted_slots(before, guest):
     return wanted, model == 'pci-root'
 
 
+def idle(guest, given):
+    """Ports that were added for a group, are empty, and nobody asked for"""
+    used = {bus for bus, _ in slots.used_slots(guest)}
+    ports = [index for index, element in guest.controllers.items()
+             if index > given and element.get('model') in slots.PORTS and index not in used]
+    return [f'{sum(slots.group(guest, index) == name for index in ports)} ports were added for group {name} and are empty, {spare} are asked for'
+            for name, (spare, _) in slots.spares(guest).items() if sum(slots.group(guest, index) == name for index in ports) > spare]
+
+
 def superfluous(before, guest):
     """PCI controllers that were added to BEFORE, and that GUEST could do without. Those up to a bus that was
     listed or written have to be there. Hints may ask for more; then only what is empty is looked at."""
     if any(topology.is_pci_controller(element) and element.get('index') is None for element in before.devices.values()):
         return []
     given = max([0, *before.controllers, *(where[1] for where in before.pci_addresses().values())])
-    added = {index: element.get('model') for index, element in guest.controllers.items() if index > given}
+    added = {index: element.get('model') for index, element in guest.controllers.items() if index > given and not slots.group(guest, index)}
     users = {}
     for key, where in guest.pci_addresses().items():
         users.setdefault(where[1], []).append(guest.devices[key])
@@ -67,7 +76,7 @@ def superfluous(before, guest):
         more = len({where[1:3] for where in guest.pci_addresses().values() if where[1] == index})
         return special and slots.missing(guest, without={index}, more=slots.Promise(kind, more, {})) > 0
 
-    faults = []
+    faults = idle(guest, given)
     # a port for each pcie-to-pci-bridge is added even if there is a free one
     own = list(added.values()).count('pcie-to-pci-bridge')
     # a port into which a device was put, or nothing; PCI controllers find a place for themselves

@@ -11,6 +11,9 @@ counted once, for the largest promise first, and of those that suit it the one w
 
 A slot is near a NUMA node if the host bridge above it has that: an expander bus, or a PHB. Such promises are counted
 before others, and these leave such slots to the last.
+
+A slot belongs to a group that has buses of its own if the controller of its bus, or one on the way to the root, says so.
+Such slots count for that group only.
 """
 
 import collections
@@ -50,12 +53,12 @@ def isolated(guest):
     return {bus for bus, hostdevs in users.items() if bus and all(hostdevs)} if guest.pseries() else set()
 
 
-def hotplug_slots(guest, groups=False):
-    """kind -> set of (bus, slot), free or not. GROUPS: the host has IOMMU groups."""
+def hotplug_slots(guest, groups=False, owner=None):
+    """kind -> set of (bus, slot), free or not. GROUPS: the host has IOMMU groups. OWNER: those of this group of devices."""
     found = {'pcie': set(), 'pci': set()}
     skipped = isolated(guest) if groups else ()
     for index, controller in guest.controllers.items():
-        if index not in skipped and hotplugs(guest, index):
+        if index not in skipped and hotplugs(guest, index) and group(guest, index) == owner:
             kind, slots = HOTPLUG[controller.get('model')]
             found[kind] |= {(index, slot) for slot in slots}
     if guest.i440fx():
@@ -87,6 +90,32 @@ def free_ports(guest):
 def promised(guest, preference):
     """Number of free slots of the kind that a preference is about"""
     return count(guest)[PREFERENCES[preference]]
+
+
+# -- groups --------------------------------------------------------------------------------------------
+
+def declared(guest):
+    """name -> attributes of the declaration of each group"""
+    return {row['value']: row for row in guest.preferences if row.get('name') == 'pciGroup'}
+
+
+def group(guest, index):
+    """Name of the group that a bus belongs to, or None"""
+    groups, seen = declared(guest), set()
+    while groups and index in guest.controllers and index not in seen:
+        seen.add(index)
+        target = guest.controllers[index].find('target')
+        if target is not None and target.get('group') in groups:
+            return target.get('group')
+        index = guest.parents()[index]
+    return None
+
+
+def spares(guest):
+    """name -> (how many free slots it asks for, how many it has) of each group"""
+    used = used_slots(guest)
+    return {name: (int(row.get('spare', 0)), len(set.union(*hotplug_slots(guest, owner=name).values()) - used))
+            for name, row in declared(guest).items()}
 
 
 # -- NUMA nodes ----------------------------------------------------------------------------------------

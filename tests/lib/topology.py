@@ -16,7 +16,8 @@ CLASSES = {
     'pcie': ('pcie-root', 'pcie-root-port', 'pcie-switch-downstream-port'),
     'pci': ('pci-root', 'pci-bridge', 'pci-expander-bus', 'dmi-to-pci-bridge', 'pcie-to-pci-bridge'),
 }
-HINTS = ('hotpluggable', 'busHint', 'preferredConnection', 'node')
+HINTS = ('hotpluggable', 'busHint', 'preferredConnection', 'node', 'group')
+HOSTS = {'pci-root', 'pcie-expander-bus', 'pci-expander-bus'}
 NOT_DEVICES = ('emulator', 'graphics', 'alias')
 
 
@@ -120,7 +121,8 @@ def short(guest):
     """Preferences that ask for more free slots than there are, or for larger windows"""
     return [f'{promise.number} {promise.kind} slots are promised{f" with {promise.windows}" if promise.windows else ""}'
             f'{"" if promise.node is None else f" near node {promise.node}"}, but {found} are free'
-            for promise, found in slots.kept(guest) if found < promise.number]
+            for promise, found in slots.kept(guest) if found < promise.number] + [
+                f'group {name} asks for {spare} spare slots, and has {found}' for name, (spare, found) in slots.spares(guest).items() if found < spare]
 
 
 def dishonoured(guest):
@@ -140,8 +142,38 @@ def dishonoured(guest):
             'preferredConnection': model == hints.get('preferredConnection'),
             'node': str(slots.node(guest, bus)) == hints.get('node'),
         }
-        faults += [f"{key} has {hint}='{hints[hint]}' and is on {model} {bus}" for hint in hints if not honoured[hint]]
+        faults += [f"{key} has {hint}='{hints[hint]}' and is on {model} {bus}" for hint in hints if not honoured.get(hint, True)]
     return faults
+
+
+def mingled(guest):
+    """Members of a group that are not together, and what is with them that is in no group or in another"""
+    places, hints, groups = guest.pci_addresses(), guest.hints(), slots.declared(guest)
+    own = {key: hints.get(key, {}).get('group') for key in places if not is_pci_controller(guest.devices[key])}
+    slot_of, faults = {}, []
+    for key, name in own.items():
+        bus = slots.group(guest, places[key][1])
+        shares = groups[name]['share'] if name in groups else None
+        if bus != (name if shares in ('switch', 'root') else None):
+            faults.append(f'{key} of group {name} is on bus {places[key][1]}, which belongs to group {bus}')
+        if shares == 'slot' and slot_of.setdefault(name, places[key][1:3]) != places[key][1:3]:
+            faults.append(f'{key} of group {name} is at {show(places[key])}, and the slot of the group is {slot_of[name]}')
+    faults += [f'{key} is at {show(places[key])}, in the slot of group {name}' for name, slot in slot_of.items()
+               for key in own if own[key] != name and places[key][1:3] == slot]
+    for name, row in groups.items():
+        heads = {head(guest, places[key][1], name) for key in own if own[key] == name and row['share'] != 'slot'} - {None}
+        models = {guest.controllers[index].get('model') for index in heads}
+        if len(heads) > 1 or models - ({'pcie-switch-upstream-port'} if row['share'] == 'switch' else HOSTS):
+            faults.append(f'group {name} is below {", ".join(map(str, sorted(heads)))}: {", ".join(sorted(models))}')
+    return faults
+
+
+def head(guest, index, name):
+    """The uppermost PCI controller on the way from a bus to the root that belongs to a group, or None"""
+    found = None
+    while index in guest.controllers and index != found and slots.group(guest, index) == name:
+        found, index = index, guest.parents()[index]
+    return found
 
 
 def crowded(asked, guest):
@@ -149,13 +181,20 @@ def crowded(asked, guest):
     asked: the guest without the addresses that were given"""
     written, places, hints = asked.pci_addresses(), guest.pci_addresses(), guest.hints()
     chipset = {1} if guest.i440fx() else {0x1f} if 0 in guest.controllers and guest.machine.startswith(('q35', 'pc-q35')) else set()
+    groups = slots.declared(guest)
     general = [row.get('value') for row in guest.preferences if row.get('name') == 'hotpluggable'] == ['no']
 
     def shares(key):
         element, hinted = guest.devices[key], hints.get(key, {})
+        if grouped(key):
+            return False
         alone = (element.tag == 'video' or is_pci_controller(element) or
                  (element.get('model') or '').startswith('ich9-') and element.tag == 'controller')
         return not alone and (hinted.get('hotpluggable') or ('no' if general and not hinted.keys() & {'preferredConnection', 'node'} else '')) == 'no'
+
+    def grouped(key):
+        """Is it in a group that shares a slot? Those are looked at in mingled()."""
+        return groups.get(hints.get(key, {}).get('group'), {}).get('share') == 'slot'
 
     members = {}
     for key, where in places.items():
@@ -164,7 +203,7 @@ def crowded(asked, guest):
     faults = []
     for key, where in places.items():
         element = guest.devices[key]
-        if (not where[3] or key in written or where[1:3] in {(0, slot) for slot in chipset} or is_pci_controller(element) or
+        if (not where[3] or key in written or grouped(key) or where[1:3] in {(0, slot) for slot in chipset} or is_pci_controller(element) or
                 element.tag == 'controller' and (element.get('model') or '').startswith('ich9-')):
             continue
         alone = [other for other in members[where[1:3]] if not shares(other)]
@@ -494,6 +533,37 @@ def self_test_functions():
         yield f'a shared {what}', [] if bool(found) == caught else found or ['not caught']
 
 
+def self_test_groups():
+    """The same for groups of devices"""
+    def device(alias, bus, function=0, group=''):
+        text = sample_device(alias, bus, 0).replace("function='0x0'", f"function='{function:#x}'")
+        return text.replace('/></rng>', f" group='{group}'/></rng>") if group else text
+
+    def marked(text):
+        return text.replace('><address', "><target group='g'/><address")
+
+    root, port = sample_controller(0, 'pcie-root'), sample_controller(1, 'pcie-root-port', 0, 1)
+    up = marked(sample_controller(2, 'pcie-switch-upstream-port', 1, 0))
+    switch = [root, port, up, sample_controller(3, 'pcie-switch-downstream-port', 2, 0), sample_controller(4, 'pcie-switch-downstream-port', 2, 1)]
+    ports = [root, port, sample_controller(2, 'pcie-root-port', 0, 2)]
+    for what, share, devices, caught in (
+            ('in one slot', 'slot', [*ports, device('a', 1, 0, 'g'), device('b', 1, 1, 'g')], False),
+            ('in two slots', 'slot', [*ports, device('a', 1, 0, 'g'), device('b', 2, 0, 'g')], True),
+            ('in one slot with a stranger', 'slot', [*ports, device('a', 1, 0, 'g'), device('b', 1, 1)], True),
+            ('below one switch', 'switch', [*switch, device('a', 3, 0, 'g'), device('b', 4, 0, 'g')], False),
+            ('outside of their switch', 'switch', [*switch, sample_controller(5, 'pcie-root-port', 0, 2), device('a', 3, 0, 'g'), device('b', 5, 0, 'g')], True),
+            ('below one switch with a stranger', 'switch', [*switch, device('a', 3, 0, 'g'), device('b', 4)], True),
+            ('on a marked port that is below no switch', 'switch', [root, marked(port), device('a', 1, 0, 'g')], True)):
+        found = mingled(sample_wishes(devices, rows=f"<preference name='pciGroup' value='g' share='{share}'/>"))
+        yield f'members of a group {what}', [] if bool(found) == caught else found or ['not caught']
+    row = "<preference name='pciGroup' value='g' share='switch' spare='{}'/>"
+    for spare, caught in ((1, False), (2, True)):
+        found = short(sample_wishes([*switch, device('a', 3, 0, 'g')], rows=row.format(spare)))
+        yield f'{spare} spare of a group that has one', [] if bool(found) == caught else found or ['not caught']
+    free = slots.count(sample_wishes(switch, rows=row.format(2)))
+    yield 'the slots of a group count for nobody else', [] if free['pcie'] == 0 else [f'{free} are free']
+
+
 def self_test():
     """(what, faults) for each check: it catches what is broken and passes what is not"""
     root = sample_controller(0, 'pci-root')
@@ -509,6 +579,7 @@ def self_test():
     yield 'a lost address', caught(moved(guest, Guest(sample(root, bridge, "<rng model='virtio'><alias name='ua-a'/></rng>"))))
     yield 'a shared address', caught(shared(Guest(sample(root, bridge, sample_device('a', 0, 1)))))
     yield from self_test_functions()
+    yield from self_test_groups()
     yield 'a controller plugged into itself', caught(unreachable(Guest(sample(root, sample_controller(1, 'pci-bridge', 1)))))
     yield 'a cycle of controllers', caught(unreachable(Guest(sample(
         root, sample_controller(1, 'pci-bridge', 2), sample_controller(2, 'pci-bridge', 1)))))

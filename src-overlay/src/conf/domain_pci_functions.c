@@ -6,58 +6,49 @@
  * Devices that need not be hotpluggable have a slot of the root bus each, and
  * once these are used up a function of a slot that such a device has already.
  * Nothing else is put there: QEMU removes all functions of a slot when it
- * removes one.
+ * removes one. Groups that share a slot are in domain_pci_groups.c; what goes
+ * last when devices leave is the same for both.
  */
 
 #include <config.h>
 
 #include "domain_pci_functions.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_topology_index.h"
 #include "virerror.h"
 
 #define VIR_FROM_THIS VIR_FROM_DOMAIN
 
-/* The slots of the root bus, as masks */
 typedef struct {
-    uint32_t others;    /* some function is of a device that may not */
-    uint32_t sharing;   /* some function is of a device that may */
-    uint32_t function0; /* function 0 is in use */
+    virDomainPCISlotMasks others;    /* some function is of a device that may not */
+    virDomainPCISlotMasks sharing;   /* some function is of a device that may */
+    virDomainPCISlotMasks grouped;   /* or of one in a group that shares it */
+    virDomainPCISlotMasks function0; /* function 0 is in use */
 } virDomainPCIFunctions;
 
 
-static bool
-virDomainPCIFunctionsIsOnRoot(const virDomainDeviceInfo *info)
-{
-    return virDeviceInfoPCIAddressIsPresent(info) &&
-        info->addr.pci.domain == 0 &&
-        info->addr.pci.bus == 0 &&
-        info->addr.pci.slot <= VIR_PCI_ADDRESS_SLOT_LAST;
-}
-
-
 static int
-virDomainPCIFunctionsCollectIter(virDomainDef *def G_GNUC_UNUSED,
+virDomainPCIFunctionsCollectIter(virDomainDef *def,
                                  virDomainDeviceDef *dev G_GNUC_UNUSED,
                                  virDomainDeviceInfo *info,
                                  void *opaque)
 {
     virDomainPCIFunctions *found = opaque;
-    uint32_t bit;
+    virDomainPCISlotMasks *masks = &found->others;
 
-    if (!virDomainPCIFunctionsIsOnRoot(info))
+    if (!virDomainPCIAddressIsOnBus(info))
         return 0;
 
-    bit = 1U << info->addr.pci.slot;
-
     if (info->addr.pci.function == 0)
-        found->function0 |= bit;
+        found->function0.slots[info->addr.pci.bus] |= 1U << info->addr.pci.slot;
 
-    if (!(info->pciConnectFlags & VIR_PCI_CONNECT_SHARE_SLOT) ||
-        info->addr.pci.multi == VIR_TRISTATE_SWITCH_OFF)
-        found->others |= bit;
-    else
-        found->sharing |= bit;
+    if (virDomainPCIGroupsIsSlot(def, info))
+        masks = &found->grouped;
+    else if (info->pciConnectFlags & VIR_PCI_CONNECT_SHARE_SLOT &&
+             info->addr.pci.multi != VIR_TRISTATE_SWITCH_OFF)
+        masks = &found->sharing;
 
+    masks->slots[info->addr.pci.bus] |= 1U << info->addr.pci.slot;
     return 0;
 }
 
@@ -74,13 +65,14 @@ void
 virDomainPCIFunctionsCollect(virDomainPCIAddressSet *addrs,
                              virDomainDef *def)
 {
-    virDomainPCIFunctions found = { 0 };
+    g_autofree virDomainPCIFunctions *found = g_new0(virDomainPCIFunctions, 1);
 
     if (addrs->nbuses == 0)
         return;
 
-    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIFunctionsCollectIter, &found));
-    virDomainPCITopologyGet(addrs)->buses[0].joinable = found.sharing & found.function0 & ~found.others;
+    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIFunctionsCollectIter, found));
+    virDomainPCITopologyGet(addrs)->buses[0].joinable = found->sharing.slots[0] &
+        found->function0.slots[0] & ~found->others.slots[0] & ~found->grouped.slots[0];
 }
 
 
@@ -179,16 +171,24 @@ virDomainPCIFunctionsAreJoined(virDomainPCIAddressSet *addrs)
  * virDomainPCIFunctionsLacking:
  * @def: domain definition with the connect flags of all devices
  *
- * Returns: the slots of the root bus, as a mask, with devices that can share a
- *          slot but none at function 0. Those of the chipset may be like that.
+ * Returns: the slots with devices that share them but none at function 0. Those
+ *          of the chipset may be like that.
  */
-uint32_t
+virDomainPCISlotMasks
 virDomainPCIFunctionsLacking(virDomainDef *def)
 {
-    virDomainPCIFunctions found = { 0 };
+    g_autofree virDomainPCIFunctions *found = g_new0(virDomainPCIFunctions, 1);
+    virDomainPCISlotMasks lacking = { 0 };
+    size_t bus;
 
-    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIFunctionsCollectIter, &found));
-    return found.sharing & ~found.function0;
+    ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIFunctionsCollectIter, found));
+
+    /* only those of the root bus are shared by others than groups */
+    lacking.slots[0] = found->sharing.slots[0] & ~found->function0.slots[0];
+    for (bus = 0; bus < VIR_DOMAIN_PCI_BUSES_MAX; bus++)
+        lacking.slots[bus] |= found->grouped.slots[bus] & ~found->function0.slots[bus];
+
+    return lacking;
 }
 
 
@@ -204,15 +204,22 @@ virDomainPCIFunctionsLacking(virDomainDef *def)
  */
 int
 virDomainPCIFunctionsCheck(virDomainDef *def,
-                           uint32_t lacking)
+                           const virDomainPCISlotMasks *lacking)
 {
-    uint32_t slots = virDomainPCIFunctionsLacking(def) & ~lacking;
+    virDomainPCISlotMasks now = virDomainPCIFunctionsLacking(def);
+    size_t bus;
 
-    if (!slots)
-        return 0;
+    for (bus = 0; bus < VIR_DOMAIN_PCI_BUSES_MAX; bus++) {
+        uint32_t slots = now.slots[bus] & ~lacking->slots[bus];
 
-    virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
-                   _("the device at function 0 of PCI slot 0000:00:%1$02x cannot be detached before those that share the slot"),
-                   __builtin_ctz(slots));
-    return -1;
+        if (!slots)
+            continue;
+
+        virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+                       _("the device at function 0 of PCI slot 0000:%1$02zx:%2$02x cannot be detached before those that share the slot"),
+                       bus, __builtin_ctz(slots));
+        return -1;
+    }
+
+    return 0;
 }

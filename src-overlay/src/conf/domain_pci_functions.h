@@ -29,11 +29,11 @@ bool
 virDomainPCIFunctionsAreJoined(virDomainPCIAddressSet *addrs)
     ATTRIBUTE_NONNULL(1);
 
-uint32_t
+virDomainPCISlotMasks
 virDomainPCIFunctionsLacking(virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
 
 int
 virDomainPCIFunctionsCheck(virDomainDef *def,
-                           uint32_t lacking)
-    ATTRIBUTE_NONNULL(1);
+                           const virDomainPCISlotMasks *lacking)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);

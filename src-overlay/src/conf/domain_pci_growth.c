@@ -12,6 +12,7 @@
 #include <config.h>
 
 #include "domain_pci_count.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_numbers.h"
 #include "domain_pci_plan.h"
 
@@ -94,8 +95,14 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
 {
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     virDomainPCIDisplace displace = VIR_DOMAIN_PCI_DISPLACE_NONE;
-    /* a host bridge has a node, and needs none */
-    int node = virDomainPCIModelIsHostBridge(model) ? -1 : req->node;
+    virDomainPCISlotRequest parent = *req;
+
+    /* a host bridge has a node, and needs none; so it is with the head of a
+     * group, and what leads to that */
+    if (virDomainPCIModelIsHostBridge(model))
+        parent.node = -1;
+    if (virDomainPCIGroupsBegin(addrs, req))
+        parent.group = NULL;
 
     /* An additional PHB plugs into nothing; there are only so many */
     if (!plug)
@@ -111,20 +118,31 @@ virDomainPCIGrowthFits(virDomainPCIAddressSet *addrs,
     if (chain->shares)
         displace |= VIR_DOMAIN_PCI_DISPLACE_YIELDING;
 
-    return virDomainPCITopologyCanHold(addrs, plug, node, req->controller, displace);
+    return virDomainPCITopologyCanHold(addrs, plug, &parent, displace);
+}
+
+
+/* May a host bridge be added for @req that is not one of the rules' models? */
+static bool
+virDomainPCIGrowthMayAddHost(virDomainPCIAddressSet *addrs,
+                             const virDomainPCISlotRequest *req)
+{
+    return req->node >= 0 || virDomainPCIGroupsWantHost(addrs, req);
 }
 
 
 /* The @i-th model that may be added for @req, in order of preference */
 static virDomainControllerModelPCI
-virDomainPCIGrowthModel(const virDomainPCIGrowthRules *rules,
+virDomainPCIGrowthModel(virDomainPCIAddressSet *addrs,
                         const virDomainPCISlotRequest *req,
                         size_t i)
 {
+    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
+
     if (i < rules->nmodels)
         return rules->models[i];
 
-    if (i == rules->nmodels && req->node >= 0)
+    if (i == rules->nmodels && virDomainPCIGrowthMayAddHost(addrs, req))
         return rules->nodeHost;
 
     return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
@@ -140,7 +158,6 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
                             const virDomainPCIGrowthAttempt *attempt,
                             virDomainPCIChain *chain)
 {
-    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainPCIConnectFlags plug = virDomainPCIControllerModelToConnectType(model);
     virDomainControllerModelPCI parent;
     size_t i;
@@ -156,7 +173,7 @@ virDomainPCIGrowthFindChain(virDomainPCIAddressSet *addrs,
     }
 
     for (i = 0;
-         plug && (parent = virDomainPCIGrowthModel(rules, req, i)) !=
+         plug && (parent = virDomainPCIGrowthModel(addrs, req, i)) !=
          VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
          i++) {
         if (virDomainPCIModelOffers(parent, plug) &&
@@ -205,21 +222,23 @@ virDomainPCIGrowthWindows(virDomainPCIAddressSet *addrs,
 /* The model of the controller that is to have the slot: the @i-th in the order
  * of preference, or the one that the user asks for. */
 static virDomainControllerModelPCI
-virDomainPCIGrowthCandidate(const virDomainPCIGrowthRules *rules,
+virDomainPCIGrowthCandidate(virDomainPCIAddressSet *addrs,
                             const virDomainPCISlotRequest *req,
                             size_t i)
 {
+    const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
+
     if (req->model >= 0) {
         if (i == 0 &&
             (virDomainPCIGrowthMayAdd(rules, req->model) ||
              (int)rules->rootBridge == req->model ||
-             (req->node >= 0 && (int)rules->nodeHost == req->model)))
+             ((int)rules->nodeHost == req->model && virDomainPCIGrowthMayAddHost(addrs, req))))
             return req->model;
 
         return VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
     }
 
-    return virDomainPCIGrowthModel(rules, req, i);
+    return virDomainPCIGrowthModel(addrs, req, i);
 }
 
 
@@ -238,12 +257,13 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
             return false;
 
         for (i = 0;
-             (model = virDomainPCIGrowthCandidate(&addrs->plan->rules, req, i)) !=
+             (model = virDomainPCIGrowthCandidate(addrs, req, i)) !=
              VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT;
              i++) {
             if (virDomainPCIGrowthOffers(&addrs->plan->rules, req, model) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
                                             attempt, chain) &&
+                virDomainPCIGroupsFindHead(addrs, req, chain) &&
                 virDomainPCINumbersSuffice(addrs, req->node, chain)) {
                 chain->nlinks = chain->nmodels;
                 chain->node = req->node;
@@ -335,15 +355,15 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
 {
     const virDomainPCIGrowthRules *rules = &addrs->plan->rules;
     virDomainControllerModelPCI bridge = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_TO_PCI_BRIDGE;
+    virDomainPCISlotRequest anywhere = { .node = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT };
     bool haveBridge = virDomainPCIGrowthMayAdd(rules, bridge) &&
         addr->slot > 0; /* its slot 0 is not usable because of the SHPC */
 
     chain->nmodels = chain->nlinks = 0;
 
     if (haveBridge &&
-        virDomainPCITopologyCanHold(addrs, VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE, -1,
-                                    VIR_DOMAIN_PCI_ENDPOINT,
-                                    VIR_DOMAIN_PCI_DISPLACE_NONE)) {
+        virDomainPCITopologyCanHold(addrs, VIR_PCI_CONNECT_TYPE_PCIE_TO_PCI_BRIDGE,
+                                    &anywhere, VIR_DOMAIN_PCI_DISPLACE_NONE)) {
         chain->models[chain->nmodels++] = bridge;
     } else if (rules->rootBridge != VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT) {
         chain->models[chain->nmodels++] = rules->rootBridge;
@@ -351,8 +371,7 @@ virDomainPCIGrowthPlanLoneBus(virDomainPCIAddressSet *addrs,
                addrs->nbuses + 2 <= VIR_DOMAIN_PCI_BUSES_MAX &&
                virDomainPCITopologyCanHold(addrs,
                                            virDomainPCIControllerModelToConnectType(VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT),
-                                           -1, VIR_DOMAIN_PCI_ENDPOINT,
-                                           VIR_DOMAIN_PCI_DISPLACE_NONE)) {
+                                           &anywhere, VIR_DOMAIN_PCI_DISPLACE_NONE)) {
         chain->models[chain->nmodels++] = bridge;
         chain->models[chain->nmodels++] = VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT;
     }
@@ -407,6 +426,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
     chain->nmodels = chain->nlinks = 0;
     chain->windows = (virDomainPCIWindows) { 0 };
     chain->node = -1;
+    chain->group = NULL;
     chain->shares = false;
 
     if (!virDomainPCIGrowthIsAccepted(addrs, filler)) {
@@ -504,6 +524,8 @@ virDomainPCIGrowthAdd(virDomainPCIAddressSet *addrs,
         virDomainPCITopologySetNode(addrs, first + i, chain->node);
         if (!virDomainPCIModelIsHostBridge(chain->models[i]))
             addrs->plan->node[first + i] = chain->node;
+        if (i >= chain->head)
+            virDomainPCIGroupsSetBus(addrs, first + i, chain->group);
     }
 
     return virDomainPCIGrowthReserveChain(addrs, chain, collecting ? 1 : 0);

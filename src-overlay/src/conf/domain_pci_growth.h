@@ -23,8 +23,8 @@ typedef struct {
      * an address that the user wrote leaves no bus number for a port. */
     virDomainControllerModelPCI rootBridge;
 
-    /* A host bridge that has a NUMA node, and is added for that only, or
-     * VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT */
+    /* A host bridge that has a NUMA node, and is added for that or for a group
+     * only, or VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT */
     virDomainControllerModelPCI nodeHost;
 
     /* models that can be given windows which the firmware heeds: a mask of
@@ -41,6 +41,9 @@ struct _virDomainPCIChain {
     size_t nlinks;
     virDomainPCIWindows windows; /* of the last link, which has the slot */
     int node; /* NUMA node that the links are for, -1: none */
+    const char *group; /* interned name of the group that the links from @head
+                        * on are for, or NULL */
+    size_t head;
     bool shares; /* devices may have to share a slot to make room for it */
 };
 

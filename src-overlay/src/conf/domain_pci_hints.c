@@ -29,6 +29,7 @@ VIR_ENUM_IMPL(virDomainPCIHint,
               "busHint",
               "preferredConnection",
               "node",
+              "group",
 );
 
 
@@ -65,6 +66,7 @@ virDomainPCIHintsGiven(const virDomainPCIHints *hints)
         hints->busHint != VIR_DOMAIN_PCI_BUS_HINT_DEFAULT ||
         hints->hasConnection ||
         hints->hasNode ||
+        hints->group ||
         virDomainPCIHintsUnknown(hints);
 }
 
@@ -98,6 +100,7 @@ virDomainPCIHintsEqual(const virDomainPCIHints *a,
         a->hasConnection == b->hasConnection &&
         a->connection == b->connection &&
         virDomainPCIHintsNode(a) == virDomainPCIHintsNode(b) &&
+        a->group == b->group &&
         memcmp(a->unknown, b->unknown, sizeof(a->unknown)) == 0;
 }
 
@@ -132,6 +135,11 @@ virDomainPCIHintsApply(virDomainPCIHints *hints,
         if (virStrToLong_uip(value, NULL, 10, &hints->node) == 0)
             hints->hasNode = hints->node <= INT_MAX;
         return hints->hasNode;
+
+    case VIR_DOMAIN_PCI_HINT_GROUP:
+        if (*value)
+            hints->group = g_intern_string(value);
+        return *value;
 
     case VIR_DOMAIN_PCI_HINT_LAST:
         break;
@@ -194,7 +202,7 @@ virDomainPCIHintsParseXML(xmlNodePtr address,
 
     if (!isPCI && virDomainPCIHintsGiven(hints)) {
         virReportError(VIR_ERR_XML_ERROR, "%s",
-                       _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' are only supported for addresses of type 'pci' of devices"));
+                       _("'hotpluggable', 'busHint', 'preferredConnection', 'node' and 'group' are only supported for addresses of type 'pci' of devices"));
         return -1;
     }
 
@@ -242,6 +250,11 @@ virDomainPCIHintsValue(const virDomainPCIHints *hints,
     case VIR_DOMAIN_PCI_HINT_NODE:
         if (hints->hasNode)
             return g_strdup_printf("%u", hints->node);
+        break;
+
+    case VIR_DOMAIN_PCI_HINT_GROUP:
+        if (hints->group)
+            return g_strdup(hints->group);
         break;
 
     case VIR_DOMAIN_PCI_HINT_LAST:

@@ -27,6 +27,7 @@ typedef enum {
     VIR_DOMAIN_PCI_HINT_BUS,
     VIR_DOMAIN_PCI_HINT_CONNECTION,
     VIR_DOMAIN_PCI_HINT_NODE,
+    VIR_DOMAIN_PCI_HINT_GROUP,
 
     VIR_DOMAIN_PCI_HINT_LAST
 } virDomainPCIHint;
@@ -41,6 +42,7 @@ typedef struct {
     int connection; /* virDomainControllerModelPCI, if @hasConnection */
     bool hasNode;
     unsigned int node; /* NUMA node of the guest, if @hasNode */
+    const char *group; /* interned name of the group that it is in, or NULL */
 
     /* values that this build does not know. They have no effect, and are kept
      * for a build that does know them. Interned, so nobody has to free them. */

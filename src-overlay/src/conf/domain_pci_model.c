@@ -200,6 +200,23 @@ virDomainPCIBusHasSlot(const virDomainPCIAddressBus *bus,
 
 
 /**
+ * virDomainPCIAddressIsOnBus:
+ * @info: info of a device, or NULL
+ *
+ * Returns: true if the device has an address on one of the buses that a guest
+ *          can have
+ */
+bool
+virDomainPCIAddressIsOnBus(const virDomainDeviceInfo *info)
+{
+    return info && virDeviceInfoPCIAddressIsPresent(info) &&
+        info->addr.pci.domain == 0 &&
+        info->addr.pci.bus < VIR_DOMAIN_PCI_BUSES_MAX &&
+        info->addr.pci.slot <= VIR_PCI_ADDRESS_SLOT_LAST;
+}
+
+
+/**
  * virDomainPCIAddressCompare:
  * @a: a PCI address
  * @b: another

@@ -12,6 +12,11 @@
  * the bus number is eight bits wide), and every PCI controller is one bus. */
 #define VIR_DOMAIN_PCI_BUSES_MAX 256
 
+/* Slots of a guest, a mask for each bus of domain 0 */
+typedef struct {
+    uint32_t slots[VIR_DOMAIN_PCI_BUSES_MAX];
+} virDomainPCISlotMasks;
+
 /* One more of virDomainPCIConnectFlags: a device that has this can be a
  * function of a slot, once no slot is left, beside others that have it */
 #define VIR_PCI_CONNECT_SHARE_SLOT (1 << 30)
@@ -50,6 +55,9 @@ virDomainPCIBusHasSlot(const virDomainPCIAddressBus *bus,
                        virDomainPCIConnectFlags flags,
                        bool fromConfig)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+
+bool
+virDomainPCIAddressIsOnBus(const virDomainDeviceInfo *info);
 
 int
 virDomainPCIAddressCompare(const virPCIDeviceAddress *a,

@@ -9,31 +9,15 @@
 #include "domain_pci_multifunction.h"
 #include "domain_pci_model.h"
 
-/* The slots that have more than one function, one mask per bus of domain 0 */
-typedef struct {
-    uint32_t slots[VIR_DOMAIN_PCI_BUSES_MAX];
-} virDomainPCIMultifunction;
-
-
-static bool
-virDomainPCIMultifunctionIsOnBus(const virDomainDeviceInfo *info)
-{
-    return info && info->type == VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI &&
-        info->addr.pci.domain == 0 &&
-        info->addr.pci.bus < VIR_DOMAIN_PCI_BUSES_MAX &&
-        info->addr.pci.slot <= VIR_PCI_ADDRESS_SLOT_LAST;
-}
-
-
 static int
 virDomainPCIMultifunctionCollect(virDomainDef *def G_GNUC_UNUSED,
                                  virDomainDeviceDef *dev G_GNUC_UNUSED,
                                  virDomainDeviceInfo *info,
                                  void *opaque)
 {
-    virDomainPCIMultifunction *multi = opaque;
+    virDomainPCISlotMasks *multi = opaque;
 
-    if (virDomainPCIMultifunctionIsOnBus(info) && info->addr.pci.function != 0)
+    if (virDomainPCIAddressIsOnBus(info) && info->addr.pci.function != 0)
         multi->slots[info->addr.pci.bus] |= 1U << info->addr.pci.slot;
 
     return 0;
@@ -46,10 +30,10 @@ virDomainPCIMultifunctionMark(virDomainDef *def G_GNUC_UNUSED,
                               virDomainDeviceInfo *info,
                               void *opaque)
 {
-    virDomainPCIMultifunction *multi = opaque;
+    virDomainPCISlotMasks *multi = opaque;
     uint32_t *slots;
 
-    if (!virDomainPCIMultifunctionIsOnBus(info) || info->addr.pci.function != 0)
+    if (!virDomainPCIAddressIsOnBus(info) || info->addr.pci.function != 0)
         return 0;
 
     slots = &multi->slots[info->addr.pci.bus];
@@ -76,7 +60,7 @@ virDomainPCIMultifunctionMark(virDomainDef *def G_GNUC_UNUSED,
 void
 virDomainPCIMultifunctionSet(virDomainDef *def)
 {
-    g_autofree virDomainPCIMultifunction *multi = g_new0(virDomainPCIMultifunction, 1);
+    g_autofree virDomainPCISlotMasks *multi = g_new0(virDomainPCISlotMasks, 1);
 
     ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIMultifunctionCollect, multi));
     ignore_value(virDomainDeviceInfoIterate(def, virDomainPCIMultifunctionMark, multi));

@@ -130,12 +130,13 @@ static bool
 virDomainPCIPaddingCanHold(virDomainPCIAddressSet *addrs,
                            virDomainControllerModelPCI model)
 {
+    virDomainPCISlotRequest anywhere = { .node = -1, .controller = VIR_DOMAIN_PCI_ENDPOINT };
+
     if (virDomainPCIModelIsRoot(model))
         return virDomainPCICountModel(addrs, model) < addrs->plan->rules.rootsMax;
 
     return virDomainPCITopologyCanHold(addrs, virDomainPCIControllerModelToConnectType(model),
-                                       -1, VIR_DOMAIN_PCI_ENDPOINT,
-                                       VIR_DOMAIN_PCI_DISPLACE_NONE);
+                                       &anywhere, VIR_DOMAIN_PCI_DISPLACE_NONE);
 }
 
 

@@ -12,6 +12,7 @@
 #include <config.h>
 
 #include "domain_pci_functions.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_padding.h"
 #include "domain_pci_topology.h"
 #include "virerror.h"
@@ -87,7 +88,7 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
  * @idx: index of a PCI controller, and of the bus that it provides
  *
  * A controller that was added for a NUMA node belongs below a host bridge of
- * it. None that is added takes the last bus number of another, while those that
+ * it, one that was added for a group into that. None that is added takes the last bus number of another, while those that
  * the user has listed go where libvirt always put them.
  */
 void
@@ -100,6 +101,7 @@ virDomainPCIPlanInitController(virDomainPCISlotRequest *req,
     if (!virDomainPCIModelIsHostBridge(addrs->buses[idx].model))
         req->node = virDomainPCITopologyGetNode(addrs, idx);
 
+    virDomainPCIGroupsInitController(req, addrs, idx);
     req->numbered = addrs->plan && idx >= addrs->plan->nbusesGiven;
 }
 
@@ -158,6 +160,7 @@ virDomainPCIPlanPrepareSet(virDomainPCIAddressSet *addrs,
     if (virDomainPCIPaddingFillGaps(addrs, filler) < 0)
         return -1;
 
+    virDomainPCIGroupsCollect(addrs, def);
     virDomainPCITopologyConnectAll(addrs, def);
     virDomainPCIFunctionsCollect(addrs, def);
 
@@ -338,9 +341,10 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
         virPCIDeviceAddress addr = { 0 };
         virDomainPCISlotRequest req;
 
-        /* the chipset may have given it a place */
+        /* the chipset may have given it a place, or the plan keeps one */
         if (cont->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI ||
             !virBitmapIsBitSet(addrs->plan->spare, cont->idx) ||
+            addrs->plan->parent[cont->idx] >= 0 ||
             !virDeviceInfoPCIAddressIsWanted(&cont->info))
             continue;
 

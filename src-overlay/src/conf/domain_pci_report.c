@@ -69,6 +69,7 @@ virDomainPCIReportItemFree(void *opaque)
     g_free(item->busNr);
     g_free(item->node);
     g_free(item->targetIndex);
+    g_free(item->group);
     g_free(item);
 }
 
@@ -163,6 +164,7 @@ virDomainPCIReportReadController(virDomainPCIReportItem *item,
     item->switchedOff = STREQ_NULLABLE(hotplug, "off");
     item->busNr = virDomainPCIReportText(node, "target@busNr");
     item->targetIndex = virDomainPCIReportText(node, "target@index");
+    item->group = virDomainPCIReportText(node, "target@group");
     if (target && virDomainPCIWindowsParseXML(target, &item->windows) < 0)
         return -1;
     if ((numa = virDomainPCIReportChild(target, "node")))

@@ -48,6 +48,7 @@ typedef struct {
     char *busNr;
     char *node;
     char *targetIndex;
+    char *group;        /* that its bus belongs to */
 
     /* What only the hypervisor driver knows, see virDomainPCIReport.known */
     bool added;         /* the XML that was planned did not have it */
@@ -66,6 +67,7 @@ typedef struct {
     unsigned int free;  /* at most @asked */
     virDomainPCIWindows windows;
     int node;           /* NUMA node of the guest, -1: any */
+    const char *group;  /* interned name of the group that they are for */
 } virDomainPCIReportPromise;
 
 typedef struct {

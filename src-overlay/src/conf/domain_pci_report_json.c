@@ -200,6 +200,7 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
     virDomainPCIReportFormatString(object, "busNr", item->busNr);
     virDomainPCIReportFormatString(object, "node", item->node);
     virDomainPCIReportFormatString(object, "targetIndex", item->targetIndex);
+    virDomainPCIReportFormatString(object, "group", item->group);
     if (windows)
         virJSONValueObjectAppend(object, "windows", &windows);
     if (item->switchedOff)
@@ -223,7 +224,7 @@ virDomainPCIReportFormatController(const virDomainPCIReport *report,
 
 
 /* The promises of slots of one class, each with what is missing. Returns how
- * many slots are missing in all. */
+ * many slots are missing in all, of those that are not for one group only. */
 static unsigned int
 virDomainPCIReportFormatPromises(const virDomainPCIReport *report,
                                  virDomainPCIClass kind,
@@ -247,8 +248,10 @@ virDomainPCIReportFormatPromises(const virDomainPCIReport *report,
             virJSONValueObjectAppend(object, "windows", &windows);
         if (promise->node >= 0)
             virJSONValueObjectAppendNumberUint(object, "node", promise->node);
+        virDomainPCIReportFormatString(object, "group", promise->group);
         virJSONValueArrayAppend(array, &object);
-        missing += promise->asked - promise->free;
+        if (!promise->group)
+            missing += promise->asked - promise->free;
     }
 
     return missing;
@@ -320,10 +323,12 @@ virDomainPCIReportFormat(const virDomainPCIReport *report)
     g_autoptr(virJSONValue) unplaced = virJSONValueNewArray();
     g_autoptr(GPtrArray) onBus = g_ptr_array_new();
     g_autoptr(GPtrArray) astray = g_ptr_array_new();
-    virDomainPCIReportOrder order = { .placed = onBus, .unplaced = astray };
+    g_autofree virDomainPCIReportOrder *order = g_new0(virDomainPCIReportOrder, 1);
     size_t i;
 
-    virDomainPCIReportArrange(report, &order);
+    order->placed = onBus;
+    order->unplaced = astray;
+    virDomainPCIReportArrange(report, order);
 
     virJSONValueObjectAppendNumberUint(object, "version", VIR_DOMAIN_PCI_REPORT_VERSION);
     virDomainPCIReportFormatString(object, "name", report->name);
@@ -336,9 +341,9 @@ virDomainPCIReportFormat(const virDomainPCIReport *report)
     for (i = 0; i < VIR_DOMAIN_PCI_BUSES_MAX; i++) {
         g_autoptr(virJSONValue) controller = NULL;
 
-        if (!order.buses[i])
+        if (!order->buses[i])
             continue;
-        controller = virDomainPCIReportFormatController(report, &order, order.buses[i]);
+        controller = virDomainPCIReportFormatController(report, order, order->buses[i]);
         virJSONValueArrayAppend(controllers, &controller);
     }
     virJSONValueObjectAppend(object, "controllers", &controllers);

@@ -10,7 +10,7 @@
 
 #include <config.h>
 
-#include "domain_pci_request.h"
+#include "domain_pci_groups.h"
 #include "virerror.h"
 
 #define VIR_FROM_THIS VIR_FROM_DOMAIN
@@ -19,11 +19,13 @@
 /**
  * virDomainPCISlotRequestInit:
  * @req: request to fill
+ * @addrs: address set
  * @info: info of a device, with its isolation group and hints
  * @flags: connect flags of the device
  */
 void
 virDomainPCISlotRequestInit(virDomainPCISlotRequest *req,
+                            virDomainPCIAddressSet *addrs,
                             const virDomainDeviceInfo *info,
                             virDomainPCIConnectFlags flags)
 {
@@ -36,6 +38,8 @@ virDomainPCISlotRequestInit(virDomainPCISlotRequest *req,
         .controller = VIR_DOMAIN_PCI_ENDPOINT,
         .info = info,
     };
+
+    virDomainPCIGroupsInitRequest(req, addrs, info->pciHints.group);
 }
 
 
@@ -185,7 +189,7 @@ virDomainPCISlotRequestKind(const virDomainPCISlotRequest *req)
 void
 virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
                               virDomainDef *def,
-                              const virDomainPCIAddressSet *addrs)
+                              virDomainPCIAddressSet *addrs)
 {
     g_autofree char *name = virDomainPCIDeviceNameByInfo(def, req->info);
     const char *kind = virDomainPCISlotRequestKind(req);
@@ -196,6 +200,14 @@ virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
         virReportError(VIR_ERR_INTERNAL_ERROR,
                        _("a PCI slot is needed to connect a PCI controller model='%1$s', but none is available, and it cannot be automatically added"),
                        virDomainControllerModelPCITypeToString(model));
+    } else if (virDomainPCIGroupsHaveSlot(addrs, req)) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("No more available PCI slots: %1$s has to be a function of the slot of group '%2$s', but none that is free suits it"),
+                       name, req->group);
+    } else if (req->group) {
+        virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                       _("No more available PCI slots: %1$s needs a free %2$s slot of group '%3$s', and no PCI controller that has one can be added"),
+                       name, kind, req->group);
     } else if (req->model >= 0) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                        _("No more available PCI slots: %1$s asks for preferredConnection='%2$s', but no such PCI controller has a free slot and none can be added"),

@@ -21,6 +21,8 @@ struct _virDomainPCISlotRequest {
     int model;               /* of the controller that has the slot; -1: any */
     unsigned int isolationGroup;
     int node;                /* NUMA node of the guest, -1: any */
+    const char *group;       /* interned name of the group that it is in, or
+                              * NULL */
     int function;            /* -1: any */
     int controller;          /* index of the PCI controller that wants the slot,
                               * or VIR_DOMAIN_PCI_ENDPOINT */
@@ -42,9 +44,10 @@ struct _virDomainPCISlotRequest {
 
 void
 virDomainPCISlotRequestInit(virDomainPCISlotRequest *req,
+                            virDomainPCIAddressSet *addrs,
                             const virDomainDeviceInfo *info,
                             virDomainPCIConnectFlags flags)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
 
 void
 virDomainPCISlotRequestInitController(virDomainPCISlotRequest *req,
@@ -72,5 +75,5 @@ virDomainPCISlotRequestKind(const virDomainPCISlotRequest *req)
 void
 virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
                               virDomainDef *def,
-                              const virDomainPCIAddressSet *addrs)
+                              virDomainPCIAddressSet *addrs)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);

@@ -10,6 +10,7 @@
 #include <config.h>
 
 #include "domain_pci_functions.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_numbers.h"
 #include "domain_pci_topology_index.h"
 
@@ -182,7 +183,8 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
                 !virDomainPCITopologyIsolationFits(&topology->buses[b], bus,
                                                    req->isolationGroup, how) ||
                 !virDomainPCITopologyWindowsSuffice(&topology->buses[b], bus, req) ||
-                !virDomainPCITopologyHostFits(addrs, req, b))
+                !virDomainPCITopologyHostFits(addrs, req, b) ||
+                !virDomainPCIGroupsFit(addrs, req, b))
                 continue;
 
             if (req->spared && virBitmapIsBitSet(req->spared, b))
@@ -218,7 +220,8 @@ virDomainPCITopologyFindSlotOfType(virDomainPCIAddressSet *addrs,
  * best if there is one, and if @req is thrifty one with the smallest windows.
  * Buses of the isolation group of the device come first, then empty buses that
  * may join it. A PCI controller is only offered buses that reach the root
- * without it. Where no slot is left, a device that can share one does.
+ * without it. Where no slot is left, a device that can share one does, and
+ * what belongs into the slot of a group has no choice.
  *
  * Returns: true if an address was found; no error is reported otherwise
  */
@@ -227,6 +230,9 @@ virDomainPCITopologyFindSlot(virDomainPCIAddressSet *addrs,
                              const virDomainPCISlotRequest *req,
                              virPCIDeviceAddress *addr)
 {
+    if (virDomainPCIGroupsHaveSlot(addrs, req))
+        return virDomainPCIGroupsFindFunction(addrs, req, addr);
+
     return virDomainPCITopologyFindSlotOfType(addrs, req, req->flags, addr) ||
         (req->fallback &&
          virDomainPCITopologyFindSlotOfType(addrs, req, req->flags | req->fallback, addr)) ||
@@ -254,27 +260,32 @@ virDomainPCITopologyPlaces(const virDomainPCIAddressBus *bus,
 }
 
 
-/* How many controllers that plug into @type of slots wait for a place? Those
- * that have to be below a host bridge of a NUMA node do so there. The one that
- * is to get a parent, @without, is not in the way of its parent. */
+/* How many controllers that plug into @type of slots wait for a place that
+ * could be the one of @req? Those that have to be below a host bridge of a NUMA
+ * node, or in a group, do so there. The one that is to get a parent is not in
+ * the way of its parent. */
 static size_t
 virDomainPCITopologyOwed(virDomainPCIAddressSet *addrs,
                          size_t type,
-                         int node,
-                         int without)
+                         const virDomainPCISlotRequest *req)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    const char *group = virDomainPCIGroupsWanted(addrs, req);
     size_t owed = 0;
     size_t i;
 
-    if (!topology->nodes && without == VIR_DOMAIN_PCI_ENDPOINT)
+    if (!topology->nodes && !topology->grouped && req->controller == VIR_DOMAIN_PCI_ENDPOINT)
         return topology->owed[type];
 
     for (i = 0; i < addrs->nbuses; i++) {
         virDomainControllerModelPCI model = addrs->buses[i].model;
         int below = virDomainPCIModelIsHostBridge(model) ? -1 : topology->buses[i].node;
+        virDomainPCISlotRequest other = { 0 };
 
-        if (!topology->buses[i].connected && (int)i != without && below == node &&
+        virDomainPCIGroupsInitController(&other, addrs, i);
+
+        if (!topology->buses[i].connected && (int)i != req->controller &&
+            below == req->node && other.group == group &&
             addrs->buses[i].flags &&
             virDomainPCIControllerModelToConnectType(model) & (1 << type))
             owed++;
@@ -288,10 +299,9 @@ virDomainPCITopologyOwed(virDomainPCIAddressSet *addrs,
  * virDomainPCITopologyCanHold:
  * @addrs: address set
  * @plug: connect type of a PCI controller that might be added
- * @node: NUMA node that it has to be below, -1: any
- * @without: index of a PCI controller that must not be on the way to the root
- *           (because this is about adding a parent for it), or
- *           VIR_DOMAIN_PCI_ENDPOINT
+ * @req: where it has to be: the NUMA node and the group; and the PCI controller
+ *       that must not be on the way to the root (because this is about adding
+ *       a parent for it), or VIR_DOMAIN_PCI_ENDPOINT
  * @displace: slots of devices that count too
  *
  * Is there a place left for one more such controller, after all those of its
@@ -302,15 +312,14 @@ virDomainPCITopologyOwed(virDomainPCIAddressSet *addrs,
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
-                            int node,
-                            int without,
+                            const virDomainPCISlotRequest *req,
                             virDomainPCIDisplace displace)
 {
     virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
     g_autoptr(virBitmap) reached = NULL;
     bool aggregate = plug & VIR_PCI_CONNECT_AGGREGATE_SLOT;
     size_t type = __builtin_ctz(plug & VIR_PCI_CONNECT_TYPES_MASK);
-    size_t owed = virDomainPCITopologyOwed(addrs, type, node, without);
+    size_t owed = virDomainPCITopologyOwed(addrs, type, req);
     size_t places = 0;
     size_t i;
 
@@ -322,14 +331,16 @@ virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
             (displace & VIR_DOMAIN_PCI_DISPLACE_MOVABLE ? topo->movable : 0) |
             (displace & VIR_DOMAIN_PCI_DISPLACE_YIELDING ? topo->yielding : 0);
         /* the place found before would do for the controller of this bus */
-        bool follows = places > 0 && without == VIR_DOMAIN_PCI_ENDPOINT && !topo->connected &&
+        bool follows = places > 0 && req->controller == VIR_DOMAIN_PCI_ENDPOINT &&
+            !topo->connected &&
             virDomainPCIControllerModelToConnectType(bus->model) & (1 << type);
 
         if (slots && bus->flags & (1 << type) &&
-            (node < 0 || virDomainPCITopologyGetNode(addrs, i) == node) &&
+            (req->node < 0 || virDomainPCITopologyGetNode(addrs, i) == req->node) &&
+            virDomainPCIGroupsFit(addrs, req, i) &&
             virDomainPCINumbersAreLeft(addrs, i) &&
             virDomainPCITopologyIsolationFits(topo, bus, 0, ISOLATION_ANY) &&
-            (follows || virDomainPCITopologyReaches(addrs, i, without, &reached)))
+            (follows || virDomainPCITopologyReaches(addrs, i, req->controller, &reached)))
             places += virDomainPCITopologyPlaces(bus, slots, aggregate);
     }
 

@@ -10,6 +10,7 @@
 #include <config.h>
 
 #include "domain_pci_functions.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_topology_index.h"
 #include "viralloc.h"
 
@@ -29,6 +30,7 @@ virDomainPCITopologyFree(virDomainPCITopology *topology)
     for (type = TYPE_FIRST; type <= TYPE_LAST; type++)
         virBitmapFree(topology->room[type]);
     g_free(topology->buses);
+    g_free(topology->groups);
     g_free(topology);
 }
 
@@ -276,7 +278,7 @@ virDomainPCITopologyGetParent(virDomainPCIAddressSet *addrs,
  * @def: domain definition
  *
  * Connects all buses whose controllers have an address in @def already, and
- * learns the windows of all, and the NUMA nodes of host bridges.
+ * learns the windows and groups of all, and the NUMA nodes of host bridges.
  */
 void
 virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
@@ -293,6 +295,7 @@ virDomainPCITopologyConnectAll(virDomainPCIAddressSet *addrs,
 
         virDomainPCIWindowsGet(&cont->opts.pciopts, &windows);
         virDomainPCITopologySetWindows(addrs, cont->idx, &windows);
+        virDomainPCIGroupsSetBus(addrs, cont->idx, cont->opts.pciopts.group);
 
         if (virDomainPCIModelIsHostBridge(cont->model)) {
             virDomainPCITopologySetNode(addrs, cont->idx, cont->opts.pciopts.numaNode);
@@ -467,8 +470,8 @@ virDomainPCITopologySlotIsEmpty(virDomainPCIAddressSet *addrs,
  *
  * Remembers where a PCI controller sits. Of other devices it remembers on a
  * dry run that they have no address of their own: a PCI controller that is
- * added later may have their slot, because controllers are placed before other
- * devices when addresses are really given. Windows are only asked for by slots
+ * added later may have a slot that only they are in, because controllers are
+ * placed before other devices when addresses are really given. Windows are only asked for by slots
  * that are kept free: what they take others cannot have.
  */
 void
@@ -476,12 +479,16 @@ virDomainPCITopologyPlaced(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req,
                            const virPCIDeviceAddress *addr)
 {
+    uint8_t functions = addrs->buses[addr->bus].slot[addr->slot].functions;
+
     if (req->controller != VIR_DOMAIN_PCI_ENDPOINT)
         virDomainPCITopologyConnect(addrs, req->controller, addr->bus);
-    else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED))
+    else if (addrs->dryRun && !(req->flags & VIR_PCI_CONNECT_INTEGRATED) &&
+             functions == 1 << addr->function)
         addrs->topology->buses[addr->bus].movable |= 1U << addr->slot;
 
     virDomainPCIFunctionsPlaced(addrs, req, addr);
+    virDomainPCIGroupsPlaced(addrs, req, addr);
 
     if (virDomainPCIWindowsAny(&req->windows)) {
         virDomainPCITopologyBus *topo = &virDomainPCITopologyGet(addrs)->buses[addr->bus];

@@ -118,10 +118,9 @@ virDomainPCITopologyReachesRoot(virDomainPCIAddressSet *addrs,
 bool
 virDomainPCITopologyCanHold(virDomainPCIAddressSet *addrs,
                             virDomainPCIConnectFlags plug,
-                            int node,
-                            int without,
+                            const virDomainPCISlotRequest *req,
                             virDomainPCIDisplace displace)
-    ATTRIBUTE_NONNULL(1);
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3);
 
 bool
 virDomainPCITopologyHasRoom(virDomainPCIAddressSet *addrs,

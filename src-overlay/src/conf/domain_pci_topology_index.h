@@ -39,16 +39,29 @@ typedef struct {
     size_t npromised;   /* how many these are */
     int node;           /* NUMA node of a host bridge, or that a controller
                          * which is added has to be below; -1: none */
+    const char *group;  /* interned name of the group that the controller is
+                         * for, or NULL */
     int busNr;          /* first number of an expander bus; -1: not chosen */
 } virDomainPCITopologyBus;
+
+/* A group of devices, and where it is */
+typedef struct {
+    virDomainPCIGroup group;
+    bool placed;        /* some member has a place */
+    virPCIDeviceAddress addr; /* that of the first member found */
+} virDomainPCIGroupPlace;
 
 struct _virDomainPCITopology {
     virDomainPCITopologyBus *buses;
     size_t nbuses;
     bool windows;   /* some controller has windows of its own */
     bool nodes;     /* some host bridge has a NUMA node */
+    bool grouped;   /* some controller is for a group */
     bool numbered;  /* the number of some expander bus is chosen */
     bool joined;    /* some device was placed beside another in its slot */
+
+    virDomainPCIGroupPlace *groups; /* that are declared */
+    size_t ngroups;
 
     /* slots that are kept for addresses that the user wrote, by bus; the bus
      * itself may not be there yet */

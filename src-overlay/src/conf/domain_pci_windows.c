@@ -318,52 +318,6 @@ virDomainPCIWindowsSet(virDomainPCIControllerOpts *opts,
 
 
 /**
- * virDomainPCIWindowsParseTarget:
- * @target: <target> of a PCI controller
- * @opts: options of the controller
- *
- * Returns: 0 on success, -1 with VIR_ERR_XML_ERROR reported
- */
-int
-virDomainPCIWindowsParseTarget(xmlNodePtr target,
-                               virDomainPCIControllerOpts *opts)
-{
-    virDomainPCIWindows windows;
-
-    if (virDomainPCIWindowsParseXML(target, &windows) < 0)
-        return -1;
-
-    virDomainPCIWindowsSet(opts, &windows);
-    return 0;
-}
-
-
-/**
- * virDomainPCIWindowsFormatTarget:
- * @attrBuf: attributes of the <target> of a PCI controller
- * @opts: options of the controller
- * @first: the windows before this one are written already
- */
-void
-virDomainPCIWindowsFormatTarget(virBuffer *attrBuf,
-                                const virDomainPCIControllerOpts *opts,
-                                virDomainPCIWindow first)
-{
-    virDomainPCIWindows windows;
-    size_t i;
-
-    virDomainPCIWindowsGet(opts, &windows);
-
-    for (i = first; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
-        if (windows.given[i]) {
-            virBufferAsprintf(attrBuf, " %s='%llu'",
-                              virDomainPCIWindowTypeToString(i), windows.kib[i]);
-        }
-    }
-}
-
-
-/**
  * virDomainPCIWindowsCheckABIStability:
  * @src: a controller
  * @dst: the controller that is to take its place

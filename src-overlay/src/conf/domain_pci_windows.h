@@ -91,17 +91,6 @@ virDomainPCIWindowsSet(virDomainPCIControllerOpts *opts,
                        const virDomainPCIWindows *windows)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
-int
-virDomainPCIWindowsParseTarget(xmlNodePtr target,
-                               virDomainPCIControllerOpts *opts)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
-void
-virDomainPCIWindowsFormatTarget(virBuffer *attrBuf,
-                                const virDomainPCIControllerOpts *opts,
-                                virDomainPCIWindow first)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
-
 bool
 virDomainPCIWindowsCheckABIStability(const virDomainControllerDef *src,
                                      const virDomainControllerDef *dst)

@@ -31,7 +31,18 @@ VIR_ENUM_IMPL(virDomainPreference,
               "defaultAddressType",
               "hotpluggable",
               "hostdevPlacement",
+              "pciGroup",
 );
+
+VIR_ENUM_IMPL(virDomainPCIGroupShare,
+              VIR_DOMAIN_PCI_GROUP_LAST,
+              "slot",
+              "switch",
+              "root",
+);
+
+#define GROUP_NAME_CHARS \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 
 /* Is @which a number of slots, which may be given several times? */
@@ -50,9 +61,11 @@ virDomainPreferenceItemClear(virDomainPreferenceItem *item)
 
     g_free(item->name);
     g_free(item->value);
+    g_free(item->share);
     for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
         g_free(item->windows[i]);
     g_free(item->node);
+    g_free(item->spare);
 }
 
 
@@ -72,16 +85,22 @@ virDomainPreferencesFree(virDomainPreferences *prefs)
         virDomainPreferenceItemClear(&prefs->items[i]);
     g_free(prefs->items);
     g_free(prefs->slots);
+    g_free(prefs->groups);
     g_free(prefs);
 }
 
 
-/* Slots with other windows or of another node are another promise */
+/* Slots with other windows or of another node are another promise, and each
+ * group has a name of its own */
 static bool
 virDomainPreferencesIsRepeated(const virDomainPreferences *prefs,
-                               const virDomainPreferenceSlots *slots)
+                               const virDomainPreferenceSlots *slots,
+                               const char *value)
 {
     size_t i;
+
+    if (slots->which == VIR_DOMAIN_PREFERENCE_PCI_GROUP)
+        return virDomainPreferencesGetGroup(prefs, g_intern_string(value)) != NULL;
 
     if (!virDomainPreferenceIsSlots(slots->which))
         return prefs->given[slots->which];
@@ -97,12 +116,30 @@ virDomainPreferencesIsRepeated(const virDomainPreferences *prefs,
 }
 
 
-/* Takes one preference at its word; @slots says what is asked of slots */
+/* Takes the declaration of a group at its word. Returns false if it makes no
+ * sense. */
+static bool
+virDomainPreferencesApplyGroup(virDomainPreferences *prefs,
+                               const char *value,
+                               virDomainPCIGroup *group)
+{
+    if (!*value || strspn(value, GROUP_NAME_CHARS) != strlen(value))
+        return false;
+
+    group->name = g_intern_string(value);
+    VIR_APPEND_ELEMENT_COPY(prefs->groups, prefs->ngroups, *group);
+    return true;
+}
+
+
+/* Takes one preference at its word; @slots says what is asked of slots, @group
+ * what is said of a group */
 static int
 virDomainPreferencesApply(virDomainPreferences *prefs,
                           const char *name,
                           const char *value,
-                          virDomainPreferenceSlots *slots)
+                          virDomainPreferenceSlots *slots,
+                          virDomainPCIGroup *group)
 {
     int which = virDomainPreferenceTypeFromString(name);
     int num = -1;
@@ -114,15 +151,23 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
     }
 
     slots->which = which;
-    if (virDomainPreferencesIsRepeated(prefs, slots)) {
-        virReportError(VIR_ERR_XML_ERROR,
-                       _("preference '%1$s' is given more than once"), name);
+    if (virDomainPreferencesIsRepeated(prefs, slots, value)) {
+        if (which == VIR_DOMAIN_PREFERENCE_PCI_GROUP) {
+            virReportError(VIR_ERR_XML_ERROR,
+                           _("PCI group '%1$s' is declared more than once"), value);
+        } else {
+            virReportError(VIR_ERR_XML_ERROR,
+                           _("preference '%1$s' is given more than once"), name);
+        }
         return -1;
     }
 
-    if ((virDomainPCIWindowsAny(&slots->windows) || slots->node >= 0) &&
-        !virDomainPreferenceIsSlots(which)) {
+    if ((virDomainPCIWindowsAny(&slots->windows) && !virDomainPreferenceIsSlots(which)) ||
+        (slots->node >= 0 && !virDomainPreferenceIsSlots(which) &&
+         which != VIR_DOMAIN_PREFERENCE_PCI_GROUP)) {
         virReportError(VIR_ERR_XML_ERROR,
+                       which == VIR_DOMAIN_PREFERENCE_PCI_GROUP ?
+                       _("'memReserve', 'pref64Reserve' and 'ioReserve' are not supported for preference '%1$s'") :
                        _("'memReserve', 'pref64Reserve', 'ioReserve' and 'node' are not supported for preference '%1$s'"),
                        name);
         return -1;
@@ -154,6 +199,11 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
         num = STREQ(value, "numa") ? 0 : -1;
         break;
 
+    case VIR_DOMAIN_PREFERENCE_PCI_GROUP:
+        group->node = slots->node;
+        num = virDomainPreferencesApplyGroup(prefs, value, group) ? 0 : -1;
+        break;
+
     case VIR_DOMAIN_PREFERENCE_LAST:
         break;
     }
@@ -170,6 +220,51 @@ virDomainPreferencesApply(virDomainPreferences *prefs,
 }
 
 
+/* Reads what only the declaration of a group has */
+static int
+virDomainPreferencesParseGroup(xmlNodePtr node,
+                               const char *name,
+                               virDomainPCIGroup *group)
+{
+    g_autofree char *share = virXMLPropString(node, "share");
+    g_autofree char *spare = virXMLPropString(node, "spare");
+    int value = -1;
+
+    if (virDomainPreferenceTypeFromString(name) != VIR_DOMAIN_PREFERENCE_PCI_GROUP) {
+        if (!share && !spare)
+            return 0;
+
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("'share' and 'spare' are not supported for preference '%1$s'"),
+                       name);
+        return -1;
+    }
+
+    if (!share) {
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("missing '%1$s' attribute of preference '%2$s'"), "share", name);
+        return -1;
+    }
+
+    if ((value = virDomainPCIGroupShareTypeFromString(share)) < 0 ||
+        (spare && virStrToLong_uip(spare, NULL, 10, &group->spare) < 0)) {
+        virReportError(VIR_ERR_XML_ERROR,
+                       _("Invalid value for attribute '%1$s' in element '%2$s': '%3$s'"),
+                       value < 0 ? "share" : "spare", node->name, value < 0 ? share : spare);
+        return -1;
+    }
+
+    if (spare && value == VIR_DOMAIN_PCI_GROUP_SLOT) {
+        virReportError(VIR_ERR_XML_ERROR, "%s",
+                       _("'spare' is not supported for a group with share='slot': it has functions, and no slots to keep"));
+        return -1;
+    }
+
+    group->share = value;
+    return 0;
+}
+
+
 static int
 virDomainPreferencesParseItem(virDomainPreferences *prefs,
                               xmlNodePtr node,
@@ -178,6 +273,7 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
     g_autofree char *name = virXMLPropString(node, "name");
     g_autofree char *value = virXMLPropString(node, "value");
     virDomainPreferenceSlots slots = { 0 };
+    virDomainPCIGroup group = { 0 };
     virDomainPreferenceItem item;
     size_t i;
 
@@ -193,7 +289,8 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
 
     if (virDomainPCIWindowsParseXML(node, &slots.windows) < 0 ||
         virXMLPropInt(node, "node", 10, VIR_XML_PROP_NONNEGATIVE, &slots.node, -1) < 0 ||
-        virDomainPreferencesApply(prefs, name, value, &slots) < 0) {
+        virDomainPreferencesParseGroup(node, name, &group) < 0 ||
+        virDomainPreferencesApply(prefs, name, value, &slots, &group) < 0) {
         if (strict)
             return -1;
 
@@ -205,7 +302,9 @@ virDomainPreferencesParseItem(virDomainPreferences *prefs,
     item.value = g_steal_pointer(&value);
     for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++)
         item.windows[i] = virXMLPropString(node, virDomainPCIWindowTypeToString(i));
+    item.share = virXMLPropString(node, "share");
     item.node = virXMLPropString(node, "node");
+    item.spare = virXMLPropString(node, "spare");
     VIR_APPEND_ELEMENT(prefs->items, prefs->nitems, item);
     return 0;
 }
@@ -282,7 +381,9 @@ virDomainPreferencesFormat(virBuffer *buf,
 
         virBufferEscapeString(&attrBuf, " name='%s'", prefs->items[i].name);
         virBufferEscapeString(&attrBuf, " value='%s'", prefs->items[i].value);
+        virBufferEscapeString(&attrBuf, " share='%s'", prefs->items[i].share);
         virBufferEscapeString(&attrBuf, " node='%s'", prefs->items[i].node);
+        virBufferEscapeString(&attrBuf, " spare='%s'", prefs->items[i].spare);
         for (j = 0; j < VIR_DOMAIN_PCI_WINDOW_LAST; j++) {
             if (prefs->items[i].windows[j]) {
                 virBufferAsprintf(&attrBuf, " %s=", virDomainPCIWindowTypeToString(j));
@@ -324,7 +425,7 @@ virDomainPreferencesRefuse(virDomainDef *def)
 
     if (virDomainDeviceInfoIterate(def, virDomainPreferencesRefuseHints, NULL) < 0) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED, "%s",
-                       _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' of <address> are not supported by this driver"));
+                       _("'hotpluggable', 'busHint', 'preferredConnection', 'node' and 'group' of <address> are not supported by this driver"));
         return -1;
     }
 
@@ -347,26 +448,48 @@ virDomainPreferencesGiven(const virDomainPreferences *prefs,
 }
 
 
-static void
-virDomainPreferencesCapsFormatWindows(virBuffer *buf,
-                                      const bool *windows)
+/**
+ * virDomainPreferencesGetGroup:
+ * @prefs: preferences, or NULL
+ * @name: interned name of a group, or NULL
+ *
+ * Returns: its declaration, which belongs to @prefs, or NULL if there is none
+ */
+const virDomainPCIGroup *
+virDomainPreferencesGetGroup(const virDomainPreferences *prefs,
+                             const char *name)
 {
-    g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
     size_t i;
 
-    for (i = 0; i < VIR_DOMAIN_PCI_WINDOW_LAST; i++) {
-        if (windows[i]) {
-            virBufferAsprintf(&childBuf, "<value>%s</value>\n",
-                              virDomainPCIWindowTypeToString(i));
-        }
+    for (i = 0; prefs && name && i < prefs->ngroups; i++) {
+        if (prefs->groups[i].name == name)
+            return &prefs->groups[i];
     }
 
-    if (virBufferUse(&childBuf) > 0) {
-        g_auto(virBuffer) attrBuf = VIR_BUFFER_INITIALIZER;
+    return NULL;
+}
 
-        virBufferAddLit(&attrBuf, " name='window'");
+
+/* The values of an enum that are supported, if there are any */
+static void
+virDomainPreferencesCapsFormatEnum(virBuffer *buf,
+                                   const char *name,
+                                   const bool *supported,
+                                   size_t n,
+                                   const char *(*toString)(int))
+{
+    g_auto(virBuffer) childBuf = VIR_BUFFER_INIT_CHILD(buf);
+    g_auto(virBuffer) attrBuf = VIR_BUFFER_INITIALIZER;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        if (supported[i])
+            virBufferAsprintf(&childBuf, "<value>%s</value>\n", toString(i));
+    }
+
+    virBufferAsprintf(&attrBuf, " name='%s'", name);
+    if (virBufferUse(&childBuf) > 0)
         virXMLFormatElement(buf, "enum", &attrBuf, &childBuf);
-    }
 }
 
 
@@ -400,7 +523,9 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
             virBufferAsprintf(&attrBuf, " max='%u'", caps->slotsMax[i]);
             if (caps->node[i])
                 virBufferAddLit(&attrBuf, " node='yes'");
-            virDomainPreferencesCapsFormatWindows(&valueBuf, caps->windows[i]);
+            virDomainPreferencesCapsFormatEnum(&valueBuf, "window", caps->windows[i],
+                                               VIR_DOMAIN_PCI_WINDOW_LAST,
+                                               virDomainPCIWindowTypeToString);
             break;
 
         case VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE:
@@ -416,6 +541,12 @@ virDomainPreferencesCapsFormat(virBuffer *buf,
 
         case VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT:
             virBufferAddLit(&valueBuf, "<value>numa</value>\n");
+            break;
+
+        case VIR_DOMAIN_PREFERENCE_PCI_GROUP:
+            virDomainPreferencesCapsFormatEnum(&valueBuf, "share", caps->share,
+                                               VIR_DOMAIN_PCI_GROUP_LAST,
+                                               virDomainPCIGroupShareTypeToString);
             break;
 
         case VIR_DOMAIN_PREFERENCE_LAST:

@@ -18,6 +18,7 @@
 #include "qemu_domain_address.h"
 #include "domain_pci_census.h"
 #include "domain_pci_controllers.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_report.h"
 #include "virerror.h"
 #include "virlog.h"
@@ -318,6 +319,8 @@ qemuPCIAnswerFillBuses(virDomainPCIReport *report,
             addrs->buses[i].flags & VIR_PCI_CONNECT_HOTPLUGGABLE &&
             addrs->buses[i].flags & VIR_PCI_CONNECT_TYPES_ENDPOINT;
         item->guestNode = host ? host->opts.pciopts.numaNode : -1;
+        g_free(item->group);
+        item->group = g_strdup(virDomainPCIGroupsGetBus(addrs, i));
         item->told = item->hotplug ?
             qemuPCIPolicyTells(policy, def, buses->controllers[i], host) : "none";
     }
@@ -335,7 +338,7 @@ qemuPCIAnswerFillBuses(virDomainPCIReport *report,
 
         for (kind = 0; kind < VIR_DOMAIN_PCI_CLASS_LAST; kind++)
             counted |= found[kind].slots[i];
-        if (item && item->hotplug && item->freeSlots && !counted)
+        if (item && item->hotplug && item->freeSlots && !counted && !item->group)
             item->isolated = true;
     }
 
@@ -374,6 +377,7 @@ qemuPCIAnswerFillPromises(virDomainPCIReport *report,
             .free = promise.items[i].possible,
             .windows = promise.items[i].windows,
             .node = promise.items[i].node,
+            .group = promise.items[i].group,
         };
     }
 

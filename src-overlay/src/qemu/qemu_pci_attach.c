@@ -16,6 +16,7 @@
 #include "qemu_domain_address.h"
 #include "domain_pci_controllers.h"
 #include "domain_pci_count.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_topology.h"
 #include "virerror.h"
 #include "virlog.h"
@@ -31,9 +32,13 @@ VIR_LOG_INIT("qemu.qemu_pci_attach");
  * BARs (virtio only if it is transitional, which is conventional then). */
 static void
 qemuPCIAttachRequest(virDomainPCISlotRequest *req,
+                     virDomainPCIAddressSet *addrs,
+                     virDomainDef *def,
                      const virDomainDeviceInfo *info)
 {
-    virDomainPCISlotRequestInit(req, info,
+    /* members have come and gone */
+    virDomainPCIGroupsCollect(addrs, def);
+    virDomainPCISlotRequestInit(req, addrs, info,
                                 info->pciConnectFlags | VIR_PCI_CONNECT_HOTPLUGGABLE);
 
     req->thrifty = true;
@@ -54,7 +59,7 @@ qemuPCIAttachFindSlot(virDomainPCIAddressSet *addrs,
 {
     int node = -1;
 
-    if (dev->type == VIR_DOMAIN_DEVICE_HOSTDEV && req->node < 0 &&
+    if (dev->type == VIR_DOMAIN_DEVICE_HOSTDEV && req->node < 0 && !req->group &&
         qemuPCINodesFindHostdev(def, dev->data.hostdev, &node) < 0)
         return -1;
 
@@ -87,18 +92,25 @@ qemuPCIAttachSetAddress(virDomainDeviceInfo *info,
 
 /* Says why nothing can be attached, and what to do about it */
 static void
-qemuPCIAttachReportNoSlot(const virDomainPCIAddressSet *addrs,
+qemuPCIAttachReportNoSlot(virDomainPCIAddressSet *addrs,
                           const virDomainDeviceDef *dev,
                           const virDomainPCISlotRequest *req)
 {
     const char *kind = virDomainPCISlotRequestKind(req);
+    const virDomainPCIGroup *group = virDomainPCIGroupsGet(addrs, req->group);
     const char *preference = virDomainPreferenceTypeToString(qemuPCIRequestPreference(req));
     g_autofree char *name = virDomainPCIDeviceName(dev);
     virDomainPCICensus census;
 
     virDomainPCICountSlots(addrs, req, &census);
 
-    if (req->model >= 0) {
+    if (group && group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
+        virReportError(VIR_ERR_OPERATION_FAILED,
+                       _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot of group '%3$s', and none is free; %4$s cannot be added to a running guest, more can be kept with 'spare' of preference 'pciGroup' in the persistent definition"),
+                       name, kind, group->name,
+                       group->share == VIR_DOMAIN_PCI_GROUP_SWITCH ?
+                       _("downstream ports") : _("PCI controllers"));
+    } else if (req->model >= 0) {
         const char *model = virDomainControllerModelPCITypeToString(req->model);
 
         virReportError(VIR_ERR_OPERATION_FAILED,
@@ -142,7 +154,7 @@ qemuPCIAttachReportNoSlot(const virDomainPCIAddressSet *addrs,
 int
 qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
                        virQEMUCaps *qemuCaps,
-                       const virDomainDef *def,
+                       virDomainDef *def,
                        virDomainDeviceDef *dev)
 {
     virDomainDeviceInfo *info = virDomainDeviceGetInfo(dev);
@@ -168,10 +180,19 @@ qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
     if (qemuPCIRequestCheck(dev, info, def, qemuCaps) < 0)
         return -1;
 
+    qemuPCIAttachRequest(&req, addrs, def, info);
+
+    if (virDomainPCIGroupsHaveSlot(addrs, &req)) {
+        g_autofree char *name = virDomainPCIDeviceName(dev);
+
+        virReportError(VIR_ERR_OPERATION_UNSUPPORTED,
+                       _("%1$s cannot be attached to a running guest: it has to be a function of the slot of group '%2$s', which is occupied"),
+                       name, req.group);
+        return -1;
+    }
+
     if (virDeviceInfoPCIAddressIsPresent(info))
         return qemuPCIRequestCheckPlace(dev, info, addrs);
-
-    qemuPCIAttachRequest(&req, info);
 
     if ((rc = qemuPCIAttachFindSlot(addrs, def, dev, &req, &addr)) <= 0) {
         if (rc == 0)
@@ -220,7 +241,11 @@ qemuPCIAttachPlaceAsLive(virDomainObj *vm,
     if (qemuPCIPolicyGet(vm->def)->isolate)
         qemuDomainFillDeviceIsolationGroup(vm->def, dev);
 
-    qemuPCIAttachRequest(&req, info);
+    /* what is refused for the running guest needs no place like it */
+    qemuPCIAttachRequest(&req, live, vm->def, info);
+    if (virDomainPCIGroupsHaveSlot(live, &req))
+        return 0;
+
     if ((rc = qemuPCIAttachFindSlot(live, vm->def, dev, &req, &addr)) <= 0)
         return rc;
 

@@ -13,7 +13,7 @@
 int
 qemuPCIAttachFindPlace(virDomainPCIAddressSet *addrs,
                        virQEMUCaps *qemuCaps,
-                       const virDomainDef *def,
+                       virDomainDef *def,
                        virDomainDeviceDef *dev)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(4);
 

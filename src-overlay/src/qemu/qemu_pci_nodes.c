@@ -62,7 +62,8 @@ qemuPCINodesAskedIter(virDomainDef *def G_GNUC_UNUSED,
  * qemuPCINodesAreAsked:
  * @def: domain definition
  *
- * Returns: true if a device or a preference of @def has a 'node'
+ * Returns: true if a device or a preference of @def has a 'node', or asks for a
+ *          host bridge of its own
  */
 bool
 qemuPCINodesAreAsked(virDomainDef *def)
@@ -72,6 +73,11 @@ qemuPCINodesAreAsked(virDomainDef *def)
 
     for (i = 0; prefs && i < prefs->nslots; i++) {
         if (prefs->slots[i].node >= 0)
+            return true;
+    }
+
+    for (i = 0; prefs && i < prefs->ngroups; i++) {
+        if (prefs->groups[i].node >= 0 || prefs->groups[i].share == VIR_DOMAIN_PCI_GROUP_ROOT)
             return true;
     }
 
@@ -147,7 +153,7 @@ qemuPCINodesFindHostdev(const virDomainDef *def,
  * qemuPCINodesPlaceHostdevs:
  * @def: new domain definition
  *
- * Gives devices of the host that have no address yet the 'node' of the cell
+ * Gives devices of the host that have no address and no group yet the 'node' of the cell
  * that they are near to, so that no later step has to look at the host.
  *
  * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
@@ -162,6 +168,7 @@ qemuPCINodesPlaceHostdevs(virDomainDef *def)
         int node;
 
         if (!virDeviceInfoPCIAddressIsWanted(info) || info->pciHints.hasNode ||
+            info->pciHints.group ||
             info->pciHints.hotpluggable == VIR_TRISTATE_BOOL_NO)
             continue;
 

@@ -21,6 +21,7 @@
 #include "qemu_domain_address.h"
 #include "domain_pci_controllers.h"
 #include "domain_pci_functions.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_numbers.h"
 #include "domain_pci_padding.h"
 #include "viralloc.h"
@@ -115,6 +116,7 @@ qemuPCIPlanAddControllers(qemuPCIPlanning *planning,
         if (virDomainPCIModelIsHostBridge(addrs->buses[i].model))
             dev.data.controller->opts.pciopts.numaNode = virDomainPCITopologyGetNode(addrs, i);
 
+        dev.data.controller->opts.pciopts.group = virDomainPCIGroupsGetBus(addrs, i);
         qemuPCIPromiseSetWindows(&planning->promise, addrs, draft, dev.data.controller);
         qemuDomainFillPCIControllerFlags(draft, &dev, planning->qemuCaps, planning->driver);
         virDomainPCIPlanNote(addrs, i, i >= firstSpare);

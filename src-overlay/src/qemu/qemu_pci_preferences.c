@@ -13,6 +13,7 @@
 #include "qemu_domain.h"
 #include "qemu_pci_nodes.h"
 #include "qemu_pci_windows.h"
+#include "domain_pci_groups.h"
 #include "viralloc.h"
 #include "virerror.h"
 #include "virlog.h"
@@ -139,6 +140,62 @@ qemuPCIPreferencesCheckNodes(const virDomainDef *def,
 }
 
 
+/* Why can the guest not have what a group asks for? */
+static const char *
+qemuPCIPreferencesGroupProblem(const virDomainDef *def,
+                               const qemuPCIPolicy *policy,
+                               virQEMUCaps *qemuCaps,
+                               const virDomainPCIGroup *group)
+{
+    virDomainPCIGrowthRules rules = { 0 };
+    const char *problem = NULL;
+    bool later = group->spare > 0;
+
+    qemuPCIPolicyFillRules(policy, qemuCaps, &rules);
+
+    if (group->share == VIR_DOMAIN_PCI_GROUP_SLOT && !policy->sharesSlots)
+        return _("its devices cannot be functions of one slot");
+
+    if (group->share == VIR_DOMAIN_PCI_GROUP_SWITCH &&
+        !virDomainPCIGrowthMayAdd(&rules, VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT))
+        return _("it has no PCI Express switches");
+
+    if (group->share == VIR_DOMAIN_PCI_GROUP_ROOT) {
+        if (rules.nodeHost == VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT)
+            return _("it has no host bridges that could be added");
+
+        /* who does not learn the node of a host bridge does not find it */
+        if (qemuPCIPolicyNodeProblem(policy, def, qemuCaps, false))
+            return _("the guest finds no other host bridge without ACPI, and on ARM without UEFI");
+
+        problem = qemuPCIPolicyNodeProblem(policy, def, qemuCaps, later);
+    }
+
+    if (!problem && group->node >= 0)
+        problem = qemuPCINodesProblem(def, policy, qemuCaps, group->node, later);
+
+    return problem;
+}
+
+
+static int
+qemuPCIPreferencesCheckGroups(const virDomainDef *def,
+                              const qemuPCIPolicy *policy,
+                              virQEMUCaps *qemuCaps)
+{
+    const virDomainPreferences *prefs = def->preferences;
+    const char *problem;
+    size_t i;
+
+    for (i = 0; prefs && i < prefs->ngroups; i++) {
+        if ((problem = qemuPCIPreferencesGroupProblem(def, policy, qemuCaps, &prefs->groups[i])))
+            return qemuPCIPreferencesRefuse(def, VIR_DOMAIN_PREFERENCE_PCI_GROUP, problem);
+    }
+
+    return 0;
+}
+
+
 /**
  * qemuPCIPreferencesCheck:
  * @def: domain definition
@@ -176,7 +233,8 @@ qemuPCIPreferencesCheck(const virDomainDef *def,
     }
 
     if (qemuPCIPreferencesCheckWindows(def, policy) < 0 ||
-        qemuPCIPreferencesCheckNodes(def, policy, qemuCaps) < 0)
+        qemuPCIPreferencesCheckNodes(def, policy, qemuCaps) < 0 ||
+        qemuPCIPreferencesCheckGroups(def, policy, qemuCaps) < 0)
         return -1;
 
     if (virDomainPreferencesGiven(prefs, VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE))
@@ -240,6 +298,12 @@ qemuPCIPreferencesCaps(virQEMUDriver *driver,
     caps->supported[VIR_DOMAIN_PREFERENCE_DEFAULT_ADDRESS_TYPE] = true;
     caps->supported[VIR_DOMAIN_PREFERENCE_HOTPLUGGABLE] = true;
     caps->supported[VIR_DOMAIN_PREFERENCE_HOSTDEV_PLACEMENT] = caps->nodeHost >= 0;
+    caps->share[VIR_DOMAIN_PCI_GROUP_SLOT] = policy->sharesSlots;
+    caps->share[VIR_DOMAIN_PCI_GROUP_SWITCH] =
+        virDomainPCIGrowthMayAdd(&rules, VIR_DOMAIN_CONTROLLER_MODEL_PCIE_SWITCH_UPSTREAM_PORT);
+    caps->share[VIR_DOMAIN_PCI_GROUP_ROOT] = caps->nodeHost >= 0;
+    for (i = 0; i < VIR_DOMAIN_PCI_GROUP_LAST; i++)
+        caps->supported[VIR_DOMAIN_PREFERENCE_PCI_GROUP] |= caps->share[i];
     caps->virtioMMIO = policy->virtio != QEMU_PCI_VIRTIO_MACHINE &&
         virQEMUCapsGet(qemuCaps, QEMU_CAPS_DEVICE_VIRTIO_MMIO);
 
@@ -323,6 +387,20 @@ qemuPCIPromiseInit(qemuPCIPromise *promise,
         VIR_APPEND_ELEMENT(promise->items, promise->nitems, item);
     }
 
+    for (i = 0; prefs && i < prefs->ngroups; i++) {
+        qemuPCIPromiseItem item = {
+            .kind = policy->expressSlot == VIR_PCI_CONNECT_TYPE_PCIE_DEVICE ?
+                QEMU_PCI_SLOTS_EXPRESS : QEMU_PCI_SLOTS_CONVENTIONAL,
+            .asked = prefs->groups[i].spare,
+            .possible = prefs->groups[i].spare,
+            .node = prefs->groups[i].node,
+            .group = prefs->groups[i].name,
+        };
+
+        if (item.asked > 0)
+            VIR_APPEND_ELEMENT(promise->items, promise->nitems, item);
+    }
+
     promise->noIO = promise->io;
     if (promise->nitems > 1) {
         g_qsort_with_data(promise->items, promise->nitems, sizeof(promise->items[0]),
@@ -348,7 +426,8 @@ qemuPCIPromiseClear(qemuPCIPromise *promise)
  * @promise: a promise
  * @kind: a class of slots
  *
- * Returns: true if slots of the class are promised, and at least one can be had
+ * Returns: true if slots of the class are promised to all, and at least one can
+ *          be had
  */
 bool
 qemuPCIPromiseIsPossible(const qemuPCIPromise *promise,
@@ -357,7 +436,8 @@ qemuPCIPromiseIsPossible(const qemuPCIPromise *promise,
     size_t i;
 
     for (i = 0; i < promise->nitems; i++) {
-        if (promise->items[i].kind == kind && promise->items[i].possible > 0)
+        if (promise->items[i].kind == kind && !promise->items[i].group &&
+            promise->items[i].possible > 0)
             return true;
     }
 
@@ -379,6 +459,7 @@ qemuPCIPromiseReserveOne(const qemuPCIPromiseItem *item,
     req.node = item->node;
     req.nslots = item->asked - item->possible;
     req.carrier = item->ordinary;
+    virDomainPCIGroupsInitRequest(&req, addrs, item->group);
 
     rc = virDomainPCIPlanReserveFree(addrs, &req);
 
@@ -501,7 +582,11 @@ qemuPCIPromiseCheck(const qemuPCIPromise *promise,
         if (item->possible < item->asked) {
             const char *name = virDomainPreferenceTypeToString(qemuPCISlotClasses[item->kind].preference);
 
-            if (item->node >= 0) {
+            if (item->group) {
+                virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
+                               _("PCI group '%1$s' asks for %2$u spare slots, but this guest can have %3$u at most"),
+                               item->group, item->asked, item->possible);
+            } else if (item->node >= 0) {
                 virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                                _("preference '%1$s' asks for %2$u free slots, but this guest can have %3$u at most near NUMA node %4$d"),
                                name, item->asked, item->possible, item->node);

@@ -24,6 +24,7 @@ typedef struct {
     unsigned int possible;  /* at most @asked */
     virDomainPCIWindows windows; /* that each of them has */
     int node;               /* NUMA node of the guest, -1: any */
+    const char *group;      /* interned name of the group that they are for */
     bool ordinary;          /* bridges that are added for them have windows */
 } qemuPCIPromiseItem;
 

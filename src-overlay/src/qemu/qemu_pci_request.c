@@ -13,6 +13,7 @@
 
 #include "qemu_pci_request.h"
 #include "qemu_pci_nodes.h"
+#include "domain_pci_groups.h"
 #include "domain_pci_topology.h"
 #include "qemu_domain.h"
 #include "virerror.h"
@@ -51,6 +52,16 @@ qemuPCIRequestIsChipset(const virDomainDeviceDef *dev)
 }
 
 
+/* Has @dev a place that does not depend on others? The chipset has its places,
+ * and the parts of a USB2 controller share a slot of their own. */
+static bool
+qemuPCIRequestHasOwnPlace(const virDomainDeviceDef *dev)
+{
+    return qemuPCIRequestIsChipset(dev) ||
+        (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER && IS_USB2_CONTROLLER(dev->data.controller));
+}
+
+
 /* The parts of a USB2 controller share a slot with the first of them that has
  * an address or is listed, so only that one can choose. */
 static bool
@@ -79,6 +90,16 @@ qemuPCIRequestFollows(const virDomainDef *def,
 }
 
 
+/* Is @info of a device whose group has buses of its own? */
+static bool
+qemuPCIRequestHasBuses(const virDomainDef *def,
+                       const virDomainDeviceInfo *info)
+{
+    return virDomainPreferencesGetGroup(def->preferences, info->pciHints.group) &&
+        !virDomainPCIGroupsIsSlot(def, info);
+}
+
+
 /* Must the slot of @dev be hotpluggable, or must it not? What is said of the
  * device counts; what the domain says is for devices without a place. */
 static virTristateBool
@@ -92,29 +113,29 @@ qemuPCIRequestHotpluggable(const virDomainDeviceDef *dev,
 
     if (!prefs || info->pciHints.hasConnection || info->pciHints.hasNode ||
         info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED ||
-        qemuPCIRequestFollows(def, dev))
+        qemuPCIRequestFollows(def, dev) || qemuPCIRequestHasBuses(def, info))
         return VIR_TRISTATE_BOOL_ABSENT;
 
     if (prefs->hotpluggable == VIR_TRISTATE_BOOL_YES &&
-        (qemuPCIRequestIsChipset(dev) ||
-         (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER && IS_USB2_CONTROLLER(dev->data.controller))))
+        qemuPCIRequestHasOwnPlace(dev))
         return VIR_TRISTATE_BOOL_ABSENT;
 
     return prefs->hotpluggable;
 }
 
 
-/* Can @dev be one of the functions of a slot? A display is looked for at
- * function 0, the chipset has its places, and the parts of a USB2 controller
- * share a slot of their own. */
+/* Can @dev become one of the functions of a slot, beside devices that it does
+ * not know? A display is looked for at function 0, and a group keeps to
+ * itself. */
 static bool
 qemuPCIRequestSharesSlot(const virDomainDeviceDef *dev,
+                         const virDomainDeviceInfo *info,
                          const virDomainDef *def)
 {
     return qemuPCIPolicyGet(def)->sharesSlots &&
         dev->type != VIR_DOMAIN_DEVICE_VIDEO &&
-        !qemuPCIRequestIsChipset(dev) &&
-        !(dev->type == VIR_DOMAIN_DEVICE_CONTROLLER && IS_USB2_CONTROLLER(dev->data.controller));
+        !virDomainPreferencesGetGroup(def->preferences, info->pciHints.group) &&
+        !qemuPCIRequestHasOwnPlace(dev);
 }
 
 
@@ -146,7 +167,7 @@ qemuPCIRequestApply(const virDomainDeviceDef *dev,
 
     hotpluggable = qemuPCIRequestHotpluggable(dev, info, def, prefs);
 
-    if (hotpluggable == VIR_TRISTATE_BOOL_NO && qemuPCIRequestSharesSlot(dev, def))
+    if (hotpluggable == VIR_TRISTATE_BOOL_NO && qemuPCIRequestSharesSlot(dev, info, def))
         info->pciConnectFlags = flags |= VIR_PCI_CONNECT_SHARE_SLOT;
 
     if (!virDeviceInfoPCIAddressIsWanted(info))
@@ -263,6 +284,56 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
 }
 
 
+/* Is @dev given a certain slot of the root bus, whatever it asks for? */
+static bool
+qemuPCIRequestIsFixed(const virDomainDeviceDef *dev,
+                      const virDomainDef *def)
+{
+    return qemuPCIRequestHasOwnPlace(dev) ||
+        (dev->type == VIR_DOMAIN_DEVICE_VIDEO && ARCH_IS_X86(def->os.arch) &&
+         def->nvideos > 0 && dev->data.video == def->videos[0]) ||
+        (dev->type == VIR_DOMAIN_DEVICE_SOUND && qemuDomainIsQ35(def) &&
+         dev->data.sound->model == VIR_DOMAIN_SOUND_MODEL_ICH9);
+}
+
+
+/* What is wrong with the group of a device? */
+static const char *
+qemuPCIRequestGroupProblem(const virDomainDeviceDef *dev,
+                           const virDomainDeviceInfo *info,
+                           const virDomainDef *def)
+{
+    const virDomainPCIHints *hints = &info->pciHints;
+    const virDomainPCIGroup *group = virDomainPreferencesGetGroup(def->preferences, hints->group);
+
+    if (!hints->group)
+        return NULL;
+
+    if (!group)
+        return _("no preference 'pciGroup' declares its 'group'");
+
+    if (hints->hasNode && virDomainPCIHintsNode(hints) != group->node)
+        return _("'node' contradicts 'group', whose declaration says where its devices are");
+
+    if (qemuPCIRequestIsFixed(dev, def))
+        return _("the device has a place of its own, and cannot be in a group");
+
+    if (group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
+        return hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
+            info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED ?
+            _("a place on the root bus contradicts 'group'") : NULL;
+    }
+
+    if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES)
+        return _("hotpluggable='yes' is not possible for a device that shares its slot");
+
+    if (info->addr.pci.multi == VIR_TRISTATE_SWITCH_OFF)
+        return _("multifunction='off' contradicts 'group', which shares a slot");
+
+    return NULL;
+}
+
+
 /**
  * qemuPCIRequestCheck:
  * @dev: a device
@@ -288,7 +359,7 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
 
     if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
         dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
-        return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint', 'preferredConnection' and 'node' are not supported for PCI controllers"));
+        return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint', 'preferredConnection', 'node' and 'group' are not supported for PCI controllers"));
 
     /* some devices of pseries have been given another type of address by now */
     if (!info->pciConnectFlags || info->type != VIR_DOMAIN_DEVICE_ADDRESS_TYPE_PCI)
@@ -297,7 +368,8 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
     if (policy->root == VIR_DOMAIN_CONTROLLER_MODEL_PCI_DEFAULT)
         return qemuPCIRequestRefuse(dev, _("the machine type has no PCI"));
 
-    if ((reason = qemuPCIRequestContradiction(&info->pciHints, info->pciConnectFlags, policy)))
+    if ((reason = qemuPCIRequestContradiction(&info->pciHints, info->pciConnectFlags, policy)) ||
+        (reason = qemuPCIRequestGroupProblem(dev, info, def)))
         return qemuPCIRequestRefuse(dev, reason);
 
     if (info->pciHints.hasNode &&
@@ -374,7 +446,7 @@ qemuPCIRequestPlaceContradiction(const virDomainPCIHints *hints,
  * @addrs: address set of the definition
  *
  * Refuses an address that the user wrote and that contradicts the hints beside
- * it.
+ * it, or belongs to a group that the device is not in.
  *
  * Returns: 0 on success, -1 with VIR_ERR_CONFIG_UNSUPPORTED reported
  */
@@ -385,10 +457,14 @@ qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
 {
     size_t busNr = info->addr.pci.bus;
     const char *reason;
+    bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
 
-    if (!virDomainPCIHintsGiven(&info->pciHints) ||
-        !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
+    if (isPCIController || !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
         return 0;
+
+    if ((reason = virDomainPCIGroupsPlaceProblem(addrs, info)))
+        return qemuPCIRequestRefuse(dev, reason);
 
     if ((reason = qemuPCIRequestPlaceContradiction(&info->pciHints, addrs, busNr)))
         return qemuPCIRequestRefuse(dev, reason);

@@ -569,14 +569,16 @@ testEdit(xmlDocPtr doc)
 {
     static const char *const preferences[] = {
         "pcieHotplugSlots", "pcieHotplugSlots", "pciHotplugSlots", "pciHotplugSlots",
-        "defaultAddressType", "hotpluggable", "hostdevPlacement",
+        "defaultAddressType", "hotpluggable", "hostdevPlacement", "pciGroup", "pciGroup",
     };
-    static const char *const hints[] = { "hotpluggable", "busHint", "preferredConnection", "node" };
+    static const char *const hints[] = { "hotpluggable", "busHint", "preferredConnection", "node", "group", "group" };
     static const char *const classes[] = { "pci", "pcie" };
     static const char *const windows[] = { "memReserve", "pref64Reserve", "ioReserve" };
     static const char *const sizes[] = { "0", "4", "4", "8", "1024", "65536", "8388608", "4398046511104" };
     static const char *const cells[] = { "0", "0", "1", "1", "7" };
     static const char *const numbers[] = { "1", "2", "250", "253", "254" };
+    static const char *const groups[] = { "a", "a", "b" };
+    static const char *const shares[] = { "slot", "switch", "root" };
     static const char *const answers[] = { "yes", "no" };
     static const char *const types[] = { "pci", "virtio-mmio" };
     g_autoptr(GPtrArray) elements = g_ptr_array_new();
@@ -674,7 +676,8 @@ testEdit(xmlDocPtr doc)
         if (device) {
             unsigned int which = testRandom(G_N_ELEMENTS(hints));
             testSet(testAddress(device), hints[which],
-                    which == 0 ? ONE_OF(answers) : which == 1 ? ONE_OF(classes) : which == 2 ? ONE_OF(models) : ONE_OF(cells));
+                    which == 0 ? ONE_OF(answers) : which == 1 ? ONE_OF(classes) : which == 2 ? ONE_OF(models) :
+                    which == 3 ? ONE_OF(cells) : ONE_OF(groups));
         }
         break;
 
@@ -684,7 +687,13 @@ testEdit(xmlDocPtr doc)
         g_snprintf(number, sizeof(number), "%u", testRandom(testRandom(3) ? 6 : 120));
         testSet(node, "name", name);
         testSet(node, "value", STREQ(name, "defaultAddressType") ? ONE_OF(types) :
-                STREQ(name, "hotpluggable") ? ONE_OF(answers) : STREQ(name, "hostdevPlacement") ? "numa" : number);
+                STREQ(name, "hotpluggable") ? ONE_OF(answers) : STREQ(name, "hostdevPlacement") ? "numa" :
+                STREQ(name, "pciGroup") ? ONE_OF(groups) : number);
+        if (STREQ(name, "pciGroup")) {
+            testSet(node, "share", ONE_OF(shares));
+            if (testRandom(3) == 0)
+                testSet(node, "spare", number);
+        }
         if (testRandom(4) == 0)
             testSet(node, ONE_OF(windows), ONE_OF(sizes));
         if (testRandom(4) == 0)
@@ -707,6 +716,8 @@ testEdit(xmlDocPtr doc)
             testSet(testChild(node, "target"), ONE_OF(windows), ONE_OF(sizes));
         if (testRandom(5) == 0)
             testSet(testChild(node, "target"), "busNr", ONE_OF(numbers));
+        if (testRandom(5) == 0)
+            testSet(testChild(node, "target"), "group", ONE_OF(groups));
         if (testRandom(5) == 0)
             xmlNewTextChild(testChild(node, "target"), NULL, BAD_CAST "node", BAD_CAST ONE_OF(cells));
         break;
