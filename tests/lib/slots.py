@@ -112,9 +112,9 @@ def group(guest, index):
 
 
 def spares(guest):
-    """name -> (how many free slots it asks for, how many it has) of each group"""
-    used = used_slots(guest)
-    return {name: (int(row.get('spare', 0)), len(set.union(*hotplug_slots(guest, owner=name).values()) - used))
+    """name -> (how many free slots it asks for, how many it has) of each group: PCI Express slots if the machine has some"""
+    used, kind = used_slots(guest), 'pcie' if 0 in guest.controllers and guest.controllers[0].get('model') == 'pcie-root' else 'pci'
+    return {name: (int(row.get('spare', 0)), len(hotplug_slots(guest, owner=name)[kind] - used))
             for name, row in declared(guest).items()}
 
 
