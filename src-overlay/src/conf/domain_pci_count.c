@@ -7,6 +7,7 @@
 #include <config.h>
 
 #include "domain_pci_count.h"
+#include "domain_pci_groups.h"
 
 
 /**
@@ -16,7 +17,7 @@
  * @census: filled with the numbers of slots that could be given to it
  */
 void
-virDomainPCICountSlots(const virDomainPCIAddressSet *addrs,
+virDomainPCICountSlots(virDomainPCIAddressSet *addrs,
                        const virDomainPCISlotRequest *req,
                        virDomainPCICensus *census)
 {
@@ -30,7 +31,8 @@ virDomainPCICountSlots(const virDomainPCIAddressSet *addrs,
         const virDomainPCIAddressBus *bus = &addrs->buses[i];
 
         if ((req->model >= 0 && (int)bus->model != req->model) ||
-            !virDomainPCIBusSuits(bus->flags, i, flags, false))
+            !virDomainPCIBusSuits(bus->flags, i, flags, false) ||
+            !virDomainPCIGroupsFit(addrs, req, i))
             continue;
 
         for (slot = bus->minSlot; slot <= bus->maxSlot; slot++) {

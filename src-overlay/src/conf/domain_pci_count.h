@@ -16,7 +16,7 @@ typedef struct {
 } virDomainPCICensus;
 
 void
-virDomainPCICountSlots(const virDomainPCIAddressSet *addrs,
+virDomainPCICountSlots(virDomainPCIAddressSet *addrs,
                        const virDomainPCISlotRequest *req,
                        virDomainPCICensus *census)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);

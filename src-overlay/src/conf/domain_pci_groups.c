@@ -75,6 +75,10 @@ virDomainPCIGroupsCollectIter(virDomainDef *def G_GNUC_UNUSED,
         place->addr = info->addr.pci;
     }
 
+    if (place && place->group.share == VIR_DOMAIN_PCI_GROUP_SLOT && !place->onRoot &&
+        info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED)
+        place->onRoot = info;
+
     return 0;
 }
 
@@ -255,6 +259,39 @@ virDomainPCIGroupsHaveSlot(virDomainPCIAddressSet *addrs,
 
     return place && place->placed && place->group.share == VIR_DOMAIN_PCI_GROUP_SLOT &&
         place->addr.bus < addrs->nbuses;
+}
+
+
+/**
+ * virDomainPCIGroupsKeepSlots:
+ * @addrs: address set in which all PCI controllers have their places
+ *
+ * Keeps a slot of the root bus for each group that needs one. Devices that can
+ * share a slot have all that are left otherwise, if they are placed before.
+ */
+void
+virDomainPCIGroupsKeepSlots(virDomainPCIAddressSet *addrs)
+{
+    virDomainPCITopology *topology = virDomainPCITopologyGet(addrs);
+    size_t i;
+
+    for (i = 0; i < topology->ngroups; i++) {
+        virDomainPCIGroupPlace *place = &topology->groups[i];
+        virPCIDeviceAddress addr = { 0 };
+        virDomainPCISlotRequest req;
+
+        if (place->placed || !place->onRoot)
+            continue;
+
+        virDomainPCISlotRequestInit(&req, addrs, place->onRoot, place->onRoot->pciConnectFlags);
+        place->onRoot = NULL;
+
+        if (virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
+            place->placed = true;
+            place->addr = addr;
+            virDomainPCITopologyExpect(addrs, &addr);
+        }
+    }
 }
 
 

@@ -57,6 +57,10 @@ virDomainPCIGroupsHaveSlot(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req)
     ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2);
 
+void
+virDomainPCIGroupsKeepSlots(virDomainPCIAddressSet *addrs)
+    ATTRIBUTE_NONNULL(1);
+
 bool
 virDomainPCIGroupsFindFunction(virDomainPCIAddressSet *addrs,
                                const virDomainPCISlotRequest *req,

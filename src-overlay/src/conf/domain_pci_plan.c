@@ -199,6 +199,9 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
         return -1;
     }
 
+    if (addrs->plan && req->controller == VIR_DOMAIN_PCI_ENDPOINT)
+        virDomainPCIGroupsKeepSlots(addrs);
+
     /* a slot that is to stay free is thrifty by itself */
     if (addrs->plan && addrs->plan->thrifty && !req->thrifty) {
         request.thrifty = true;

@@ -202,7 +202,7 @@ virDomainPCISlotRequestRefuse(const virDomainPCISlotRequest *req,
                        virDomainControllerModelPCITypeToString(model));
     } else if (virDomainPCIGroupsHaveSlot(addrs, req)) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
-                       _("No more available PCI slots: %1$s has to be a function of the slot of group '%2$s', but none that is free suits it"),
+                       _("No more available PCI slots: %1$s has to be a function of the slot of group '%2$s', but that has no free function that suits it"),
                        name, req->group);
     } else if (req->group) {
         virReportError(VIR_ERR_CONFIG_UNSUPPORTED,

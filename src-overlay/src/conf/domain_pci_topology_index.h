@@ -47,8 +47,10 @@ typedef struct {
 /* A group of devices, and where it is */
 typedef struct {
     virDomainPCIGroup group;
-    bool placed;        /* some member has a place */
+    bool placed;        /* some member has a place, or is to have it */
     virPCIDeviceAddress addr; /* that of the first member found */
+    const virDomainDeviceInfo *onRoot; /* a member that needs a slot of the root
+                                        * bus; NULL: none does */
 } virDomainPCIGroupPlace;
 
 struct _virDomainPCITopology {

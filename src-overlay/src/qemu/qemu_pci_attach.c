@@ -104,7 +104,11 @@ qemuPCIAttachReportNoSlot(virDomainPCIAddressSet *addrs,
 
     virDomainPCICountSlots(addrs, req, &census);
 
-    if (group && group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
+    if (group && group->share != VIR_DOMAIN_PCI_GROUP_SLOT && census.unpluggable > 0) {
+        virReportError(VIR_ERR_OPERATION_FAILED,
+                       _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot of group '%3$s', and the slots of its host bridge do not support hotplug"),
+                       name, kind, group->name);
+    } else if (group && group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
         virReportError(VIR_ERR_OPERATION_FAILED,
                        _("No more available PCI slots: %1$s needs a hotpluggable %2$s slot of group '%3$s', and none is free; %4$s cannot be added to a running guest, more can be kept with 'spare' of preference 'pciGroup' in the persistent definition"),
                        name, kind, group->name,
@@ -256,6 +260,8 @@ qemuPCIAttachPlaceAsLive(virDomainObj *vm,
 
     if (addr.bus < config->nbuses &&
         config->buses[addr.bus].model == live->buses[addr.bus].model &&
+        virDomainPCIGroupsFit(config, &req, addr.bus) &&
+        !virDomainPCIGroupsHaveSlot(config, &req) &&
         !virDomainPCIAddressSlotInUse(config, &addr))
         qemuPCIAttachSetAddress(info, &addr);
 
