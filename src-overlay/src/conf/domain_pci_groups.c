@@ -447,6 +447,28 @@ virDomainPCIGroupsIsSlot(const virDomainDef *def,
 }
 
 
+/* Does @bus lead to the head of @group? A dmi-to-pci-bridge is on the root bus
+ * of q35, whomever it is for. */
+static bool
+virDomainPCIGroupsLeadsToHead(virDomainPCIAddressSet *addrs,
+                              size_t bus,
+                              const virDomainPCIGroup *group)
+{
+    size_t steps;
+
+    for (steps = 0; steps < addrs->nbuses; steps++) {
+        if (virDomainPCIGroupsGetBus(addrs, bus) != group->name)
+            return false;
+        if (virDomainPCIGroupsIsHead(group->share, addrs->buses[bus].model))
+            return true;
+        if (!virDomainPCITopologyGetParent(addrs, bus, &bus) || bus >= addrs->nbuses)
+            return false;
+    }
+
+    return false;
+}
+
+
 /* Is @addr in the slot of a group other than @name? */
 static bool
 virDomainPCIGroupsIsOthers(virDomainPCIAddressSet *addrs,
@@ -490,9 +512,12 @@ virDomainPCIGroupsPlaceProblem(virDomainPCIAddressSet *addrs,
             return _("the address is not in the slot of the group");
         if (bus)
             return _("the bus of the address belongs to a group that the device is not in");
-    } else if (place ? bus != place->group.name : bus != NULL) {
-        return bus ? _("the bus of the address belongs to a group that the device is not in") :
-                     _("the bus of the address does not belong to the group");
+    } else if (place && !virDomainPCIGroupsLeadsToHead(addrs, addr->bus, &place->group)) {
+        return place->group.share == VIR_DOMAIN_PCI_GROUP_SWITCH ?
+            _("the bus of the address is not below the switch of the group") :
+            _("the bus of the address is not below the host bridge of the group");
+    } else if (!place && bus) {
+        return _("the bus of the address belongs to a group that the device is not in");
     }
 
     if (virDomainPCIGroupsIsOthers(addrs, addr, info->pciHints.group))
