@@ -16,6 +16,7 @@ SHARE = {'slot': 'slot', 'cold': 'slot', 'switch': 'switch', 'root': 'root'}
 # what the places of all members have in common, and those of no other device
 HEADS = {'slot': lambda place: (*place[:-1], place[-1][:1]), 'switch': lambda place: place[:-2], 'root': lambda place: place[:1]}
 OCCUPIED, NO_PORTS, NO_CONTROLLERS = 'which is occupied', 'downstream ports cannot be added', 'PCI controllers cannot be added'
+NO_HOTPLUG = 'do not support hotplug'
 
 
 class Row(NamedTuple):
@@ -63,7 +64,7 @@ def rows():
     conventional = [(member('slotc'), OCCUPIED), (rng('other2'), None)]
     # there an expander bus has no slot that can hotplug
     yield Row(PC, 'SeaBIOS', {'slot': {}, 'cold': {}, 'root': {'node': 1}}, preference('pciHotplugSlots', 1),
-              [*conventional, (member('rootc-1'), NO_CONTROLLERS)])
+              [*conventional, (member('rootc-1'), NO_HOTPLUG)])
     yield Row(PSERIES, 'SLOF', {'slot': {}, 'root': {'spare': 1, 'node': 1}}, '', [*conventional, (member('rootc-1'), None)])
 
 
