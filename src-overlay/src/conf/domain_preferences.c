@@ -242,7 +242,7 @@ virDomainPreferencesParseGroup(xmlNodePtr node,
 
     if (!share) {
         virReportError(VIR_ERR_XML_ERROR,
-                       _("missing '%1$s' attribute of preference '%2$s'"), "share", name);
+                       _("missing 'share' attribute of preference '%1$s'"), name);
         return -1;
     }
 
