@@ -536,7 +536,8 @@ qemuPCIPromiseCountMemory(const virDomainDef *def)
  * takes all windows from ports for which it has no I/O, and those of a guest
  * with NUMA nodes, because it takes all from what is below an expander bus if
  * the root has used up the I/O. Where many ordinary slots are, each bridge
- * that is added has room for its own, whoever it is added for.
+ * that is added has room for its own, whoever it is added for; and I/O, if the
+ * firmware would give it none.
  */
 void
 qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
@@ -556,6 +557,11 @@ qemuPCIPromiseSetWindows(const qemuPCIPromise *promise,
         windows.given[VIR_DOMAIN_PCI_WINDOW_MEM] = true;
         windows.kib[VIR_DOMAIN_PCI_WINDOW_MEM] =
             ORDINARY_MEM * virDomainPCIModelSlots(cont->model);
+
+        if (qemuPCIWindowsWantsIO(def)) {
+            windows.given[VIR_DOMAIN_PCI_WINDOW_IO] = true;
+            windows.kib[VIR_DOMAIN_PCI_WINDOW_IO] = VIR_DOMAIN_PCI_IO_GRANULARITY;
+        }
     }
 
     virDomainPCIWindowsSet(&cont->opts.pciopts, &windows);

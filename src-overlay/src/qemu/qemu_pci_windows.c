@@ -186,6 +186,40 @@ qemuPCIWindowsCheckIO(const virDomainDef *def)
 }
 
 
+/**
+ * qemuPCIWindowsWantsIO:
+ * @def: domain definition with the controllers so far
+ *
+ * Has one more conventional bridge to ask for I/O? SeaBIOS gives each bridge
+ * 4 KiB by itself. So does OVMF 2022.11; OVMF 2025.02 gives a bridge none unless
+ * it is asked for. On pc it is not asked: there are 16 KiB in all, and if they
+ * do not suffice OVMF takes the memory of a bridge as well.
+ *
+ * Returns: true if it has to, and there is I/O space for it
+ */
+bool
+qemuPCIWindowsWantsIO(const virDomainDef *def)
+{
+    unsigned int count = 0;
+    size_t i;
+
+    if (!qemuPCIPolicyIsUEFI(def))
+        return false;
+
+    for (i = 0; i < def->ncontrollers; i++) {
+        if (def->controllers[i]->type != VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+            continue;
+
+        if (def->controllers[i]->model == VIR_DOMAIN_CONTROLLER_MODEL_PCI_ROOT)
+            return false;
+        count += MAX(def->controllers[i]->opts.pciopts.ioReserve, 0) / VIR_DOMAIN_PCI_IO_GRANULARITY;
+    }
+
+    /* the chipset has I/O as well */
+    return count + 1 < IO_WINDOWS_UEFI;
+}
+
+
 /* The 64-bit address space for PCI in KiB, as far as the definition tells; 0 if
  * it does not. OVMF uses an eighth of what the CPU can address. */
 static unsigned long long

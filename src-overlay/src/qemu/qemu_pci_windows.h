@@ -22,6 +22,10 @@ int
 qemuPCIWindowsCheckIO(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
 
+bool
+qemuPCIWindowsWantsIO(const virDomainDef *def)
+    ATTRIBUTE_NONNULL(1);
+
 int
 qemuPCIWindowsCheckRoom(const virDomainDef *def)
     ATTRIBUTE_NONNULL(1);
