@@ -401,26 +401,28 @@ virDomainPCIGroupsBegin(virDomainPCIAddressSet *addrs,
  * virDomainPCIGroupsFindHead:
  * @addrs: address set
  * @req: what a slot is for
- * @chain: controllers that may be added for it; it is told for which group, and
- *         with which of its links that begins
+ * @models: models of controllers that may be added for it, from the root on
+ * @nmodels: how many these are
+ * @head: set to the first of them that belongs to the group
  *
- * Returns: false if @chain does not bring the one head that the group needs
+ * Returns: false if they do not bring the one head that the group needs
  */
 bool
 virDomainPCIGroupsFindHead(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req,
-                           virDomainPCIChain *chain)
+                           const virDomainControllerModelPCI *models,
+                           size_t nmodels,
+                           size_t *head)
 {
+    const virDomainPCIGroup *group = virDomainPCIGroupsGet(addrs, req->group);
     bool begins = virDomainPCIGroupsBegin(addrs, req);
     size_t i;
 
-    chain->group = virDomainPCIGroupsWanted(addrs, req);
-    chain->head = 0;
+    *head = 0;
 
-    for (i = 0; chain->group && i < chain->nmodels; i++) {
-        if (virDomainPCIGroupsIsHead(virDomainPCIGroupsGet(addrs, chain->group)->share,
-                                     chain->models[i])) {
-            chain->head = i;
+    for (i = 0; group && i < nmodels; i++) {
+        if (virDomainPCIGroupsIsHead(group->share, models[i])) {
+            *head = i;
             return begins;
         }
     }

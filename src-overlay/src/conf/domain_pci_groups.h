@@ -6,7 +6,7 @@
 
 #pragma once
 
-#include "domain_pci_growth.h"
+#include "domain_pci_topology.h"
 
 void
 virDomainPCIGroupsCollect(virDomainPCIAddressSet *addrs,
@@ -86,8 +86,10 @@ virDomainPCIGroupsBegin(virDomainPCIAddressSet *addrs,
 bool
 virDomainPCIGroupsFindHead(virDomainPCIAddressSet *addrs,
                            const virDomainPCISlotRequest *req,
-                           virDomainPCIChain *chain)
-    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3);
+                           const virDomainControllerModelPCI *models,
+                           size_t nmodels,
+                           size_t *head)
+    ATTRIBUTE_NONNULL(1) ATTRIBUTE_NONNULL(2) ATTRIBUTE_NONNULL(3) ATTRIBUTE_NONNULL(5);
 
 bool
 virDomainPCIGroupsIsSlot(const virDomainDef *def,

@@ -263,10 +263,12 @@ virDomainPCIGrowthFindShortest(virDomainPCIAddressSet *addrs,
             if (virDomainPCIGrowthOffers(&addrs->plan->rules, req, model) &&
                 virDomainPCIGrowthFindChain(addrs, req, model, length,
                                             attempt, chain) &&
-                virDomainPCIGroupsFindHead(addrs, req, chain) &&
+                virDomainPCIGroupsFindHead(addrs, req, chain->models, chain->nmodels,
+                                           &chain->head) &&
                 virDomainPCINumbersSuffice(addrs, req->node, chain)) {
                 chain->nlinks = chain->nmodels;
                 chain->node = req->node;
+                chain->group = virDomainPCIGroupsWanted(addrs, req);
                 virDomainPCIGrowthWindows(addrs, req, chain);
                 return true;
             }
