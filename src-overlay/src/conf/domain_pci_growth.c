@@ -429,6 +429,7 @@ virDomainPCIGrowthPlanBus(virDomainPCIAddressSet *addrs,
     chain->windows = (virDomainPCIWindows) { 0 };
     chain->node = -1;
     chain->group = NULL;
+    chain->head = 0;
     chain->shares = false;
 
     if (!virDomainPCIGrowthIsAccepted(addrs, filler)) {
