@@ -104,6 +104,16 @@ class Domain:
         return Domain(self.name, head + preferences, self.elements, self.family)
 
 
+    def groups(self):
+        """The <preference>s that declare groups of devices"""
+        return ''.join(re.findall("<preference name=.pciGroup.*?/>", self.head))
+
+
+def with_more(preferences, rows):
+    """<preferences>, which may be "", with more of them"""
+    return (preferences or '<preferences>\n</preferences>\n').replace('</preferences>', f'{rows}</preferences>') if rows else preferences
+
+
 def of_dump(dump, family):
     """The domain that a dump describes, in pieces that can be edited."""
     head = dump[:dump.index('<devices>')]

@@ -88,8 +88,9 @@ virDomainPCIPlanReset(virDomainPCIPlan *plan,
  * @idx: index of a PCI controller, and of the bus that it provides
  *
  * A controller that was added for a NUMA node belongs below a host bridge of
- * it, one that was added for a group into that. None that is added takes the last bus number of another, while those that
- * the user has listed go where libvirt always put them.
+ * it, one that was added for a group into that. None that is added takes the
+ * last bus number of another, while those that the user has listed go where
+ * libvirt always put them.
  */
 void
 virDomainPCIPlanInitController(virDomainPCISlotRequest *req,

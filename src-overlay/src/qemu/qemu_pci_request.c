@@ -52,6 +52,14 @@ qemuPCIRequestIsChipset(const virDomainDeviceDef *dev)
 }
 
 
+static bool
+qemuPCIRequestIsPCIController(const virDomainDeviceDef *dev)
+{
+    return dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
+        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
+}
+
+
 /* Has @dev a place that does not depend on others? The chipset has its places,
  * and the parts of a USB2 controller share a slot of their own. */
 static bool
@@ -159,10 +167,8 @@ qemuPCIRequestApply(const virDomainDeviceDef *dev,
     const virDomainPCIHints *hints = &info->pciHints;
     virDomainPCIConnectFlags flags = info->pciConnectFlags;
     virTristateBool hotpluggable;
-    bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
-        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
 
-    if (isPCIController || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT))
+    if (qemuPCIRequestIsPCIController(dev) || !(flags & VIR_PCI_CONNECT_TYPES_ENDPOINT))
         return;
 
     hotpluggable = qemuPCIRequestHotpluggable(dev, info, def, prefs);
@@ -357,8 +363,7 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
     if (!virDomainPCIHintsGiven(&info->pciHints))
         return 0;
 
-    if (dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
-        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI)
+    if (qemuPCIRequestIsPCIController(dev))
         return qemuPCIRequestRefuse(dev, _("'hotpluggable', 'busHint', 'preferredConnection', 'node' and 'group' are not supported for PCI controllers"));
 
     /* some devices of pseries have been given another type of address by now */
@@ -457,10 +462,9 @@ qemuPCIRequestCheckPlace(const virDomainDeviceDef *dev,
 {
     size_t busNr = info->addr.pci.bus;
     const char *reason;
-    bool isPCIController = dev->type == VIR_DOMAIN_DEVICE_CONTROLLER &&
-        dev->data.controller->type == VIR_DOMAIN_CONTROLLER_TYPE_PCI;
 
-    if (isPCIController || !virDeviceInfoPCIAddressIsPresent(info) || busNr >= addrs->nbuses)
+    if (qemuPCIRequestIsPCIController(dev) || !virDeviceInfoPCIAddressIsPresent(info) ||
+        busNr >= addrs->nbuses)
         return 0;
 
     if ((reason = virDomainPCIGroupsPlaceProblem(addrs, info)))
