@@ -253,7 +253,7 @@ make_suites() {
 project('suites')
 foreach name, tags : {
     'usual': [], 'usual-patched': ['patched'], 'usual-source': ['pristine-source'],
-    'all-pristine': ['all', 'named-pristine'], 'named': ['on-demand', 'patched']}
+    'all-pristine': ['all', 'named-pristine'], 'all-longer': ['all', 'includes-usual'], 'named': ['on-demand', 'patched']}
   test(name, find_program(meson.current_source_dir() / 'suite'), suite: [name] + tags, protocol: 'tap',
        env: ['PCITOPO_TAKES=1 s', 'PCITOPO_COVERS=it'])
 endforeach
@@ -261,12 +261,13 @@ MESON
 }
 ran() { grep -o '^ok  *[^ ]*' <<<"$output" | awk '{ print $2 }' | sort | xargs; }
 
-@test "test: without arguments the usual suites, all and rest as they say, any by name" {
+@test "test: without arguments the usual suites, all and rest as they say, any by name, none beside one that includes it" {
     make_suites
     run --separate-stderr "$SCRIPTS/test" --list
-    [ "$(awk '{ print $1 }' <<<"$output" | xargs)" = "usual usual-patched usual-source with all-pristine by named" ]
-    for case in ':usual usual-patched usual-source' 'all:all-pristine usual usual-patched usual-source' \
-        'rest:all-pristine' 'named usual:named usual' 'usual all-pristine usual:all-pristine usual'; do
+    [ "$(awk '{ print $1 }' <<<"$output" | xargs)" = "usual usual-patched usual-source with all-pristine all-longer by named" ]
+    for case in ':usual usual-patched usual-source' 'all:all-longer all-pristine usual-patched usual-source' \
+        'rest:all-longer all-pristine' 'named usual:named usual' 'usual all-pristine usual:all-pristine usual' \
+        'usual all-longer:all-longer'; do
         # shellcheck disable=SC2086
         run --separate-stderr "$SCRIPTS/test" ${case%%:*}
         echo "$case: $output"
