@@ -303,6 +303,30 @@ qemuPCIRequestIsFixed(const virDomainDeviceDef *dev,
 }
 
 
+/* Is no controller of the preferred model ever below the head of @group? */
+static bool
+qemuPCIRequestLeavesGroup(const virDomainPCIHints *hints,
+                          const virDomainPCIGroup *group,
+                          const virDomainDef *def)
+{
+    virDomainControllerModelPCI model = hints->connection;
+
+    if (!hints->hasConnection)
+        return false;
+
+    /* the bridge is on the root bus of q35, whomever it is for */
+    if (model == VIR_DOMAIN_CONTROLLER_MODEL_DMI_TO_PCI_BRIDGE)
+        return true;
+
+    if (group->share == VIR_DOMAIN_PCI_GROUP_SWITCH)
+        return model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT ||
+            virDomainPCIModelIsHostBridge(model);
+
+    return virDomainPCIModelIsRoot(model) &&
+        model != qemuPCIPolicyGet(def)->nodeHost;
+}
+
+
 /* What is wrong with the group of a device? */
 static const char *
 qemuPCIRequestGroupProblem(const virDomainDeviceDef *dev,
@@ -325,9 +349,12 @@ qemuPCIRequestGroupProblem(const virDomainDeviceDef *dev,
         return _("the device has a place of its own, and cannot be in a group");
 
     if (group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
-        return hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
-            info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED ?
-            _("a place on the root bus contradicts 'group'") : NULL;
+        if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
+            info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED)
+            return _("a place on the root bus contradicts 'group'");
+
+        return qemuPCIRequestLeavesGroup(hints, group, def) ?
+            _("'preferredConnection' contradicts 'group'") : NULL;
     }
 
     if (hints->hotpluggable == VIR_TRISTATE_BOOL_YES)
