@@ -91,7 +91,9 @@ def superfluous(before, guest):
     # where no other bridge can have memory for many ordinary devices, there is one that has
     memory = [index for index, model in added.items()
               if model == 'pci-bridge' and guest.controllers[index].find('target[@memReserve]') is not None]
-    needed = memory if not growth and len(memory) == 1 and any(map(slots.ordinary, slots.promises(guest))) else []
+    near = [[index for index in memory if promise.node in (None, slots.node(guest, index))]
+            for promise in slots.promises(guest) if slots.ordinary(promise) and not growth]
+    needed = {bridges[0] for bridges in near if len(bridges) == 1}
     # without one of them: its slots are gone, and that in which it sits is free
     for index, model in added.items():
         if index in needed or slots.HOTPLUG.get(model, ('',))[0] != 'pci' or index in users and (hinted or model not in ('pci-bridge', 'pci-root')):

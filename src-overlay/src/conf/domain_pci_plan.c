@@ -206,7 +206,7 @@ virDomainPCIPlanFindSlot(virDomainPCIAddressSet *addrs,
     /* a slot that is to stay free is thrifty by itself */
     if (addrs->plan && addrs->plan->thrifty && !req->thrifty) {
         request.thrifty = true;
-        request.spared = req->controller == VIR_DOMAIN_PCI_ENDPOINT ? addrs->plan->windowed : NULL;
+        request.spared = addrs->plan->windowed;
     }
 
     rc = virDomainPCIGrowthFindSlot(addrs, &request, addr);
@@ -353,6 +353,7 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
             continue;
 
         virDomainPCIPlanInitController(&req, addrs, cont->idx);
+        req.spared = addrs->plan->windowed;
 
         if (addrs->dryRun && !virDomainPCITopologyFindSlot(addrs, &req, &addr)) {
             ignore_value(virBitmapClearBit(addrs->plan->spare, cont->idx));
