@@ -32,6 +32,7 @@ typedef struct {
     int parent;             /* index of the bus it is plugged into, -1 for none */
     bool hotplug;
     unsigned int slots;     /* mask of those that are used */
+    char *group;            /* the one that the controller is for */
 } Bus;
 
 typedef struct {
@@ -41,9 +42,11 @@ typedef struct {
     GHashTable *places;     /* name of a device -> its address */
     GHashTable *hints;      /* name of a device -> its hints */
     char *preferences;
-    int wanted[2];          /* slots that are promised: conventional, PCIe */
+    GHashTable *shares;     /* name of a group -> what its members share */
+    bool promised;          /* some slots are to stay free */
+    int wanted[2];          /* those that are for all: conventional, PCIe */
     int found[2];           /* those that the driver says are free; only asked for if some are promised */
-    int missing[2];         /* those that it says are not, or have smaller windows */
+    int missing;            /* those that it says are not, have smaller windows, or are not of the group */
     Bus buses[BUSES];
     int last;               /* highest index of a PCI controller */
     bool i440fx;
@@ -70,7 +73,7 @@ static const Machine machines[] = {
 };
 
 static const char *const properties[] = {
-    "moved", "controllers", "fixpoint", "refused", "shared", "reach", "promise", "kept", "honoured",
+    "moved", "controllers", "fixpoint", "refused", "shared", "reach", "promise", "kept", "honoured", "groups",
 };
 static GHashTable *checked;
 static GHashTable *notes;
@@ -79,6 +82,7 @@ static unsigned int serial;
 static unsigned int edit;
 static size_t faults;
 static bool silent;
+static char *group;         /* declaration of the group "g" of the guests that are made now, or NULL */
 
 
 static void
@@ -187,11 +191,14 @@ guestFree(Guest *guest)
     xmlFreeDoc(guest->doc);
     g_free(guest->xml);
     g_free(guest->preferences);
+    g_hash_table_unref(guest->shares);
     g_hash_table_unref(guest->places);
     g_hash_table_unref(guest->hints);
     g_string_free(guest->faults, TRUE);
-    for (i = 0; i < BUSES; i++)
+    for (i = 0; i < BUSES; i++) {
         g_free(guest->buses[i].model);
+        g_free(guest->buses[i].group);
+    }
     g_free(guest);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guestFree);
@@ -225,11 +232,12 @@ hintsOf(xmlNodePtr address)
     g_autofree char *bus = attribute(address, "busHint");
     g_autofree char *connection = attribute(address, "preferredConnection");
     g_autofree char *node = attribute(address, "node");
+    g_autofree char *name = attribute(address, "group");
 
-    if (!hotpluggable && !bus && !connection && !node)
+    if (!hotpluggable && !bus && !connection && !node && !name)
         return NULL;
-    return g_strdup_printf("%s/%s/%s/%s", hotpluggable ? hotpluggable : "", bus ? bus : "",
-                           connection ? connection : "", node ? node : "");
+    return g_strdup_printf("%s/%s/%s/%s/%s", hotpluggable ? hotpluggable : "", bus ? bus : "",
+                           connection ? connection : "", node ? node : "", name ? name : "");
 }
 
 
@@ -256,6 +264,8 @@ guestAddDevice(Guest *guest, xmlNodePtr device, GHashTable *seen, GHashTable *us
             guest->buses[index].model = attribute(device, "model");
             guest->buses[index].hotplug = !hotplug || strcmp(hotplug, "off") != 0;
             guest->buses[index].parent = bus;
+            g_free(guest->buses[index].group);
+            guest->buses[index].group = attribute(child(device, "target"), "group");
             guest->last = MAX(guest->last, index);
         }
     }
@@ -293,6 +303,7 @@ guestNew(const char *xml)
         g_error("no XML: %s", xml);
     guest->places = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     guest->hints = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    guest->shares = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     guest->faults = g_string_new(NULL);
     for (i = 0; i < BUSES; i++)
         guest->buses[i].parent = -1;
@@ -311,11 +322,15 @@ guestNew(const char *xml)
         g_autofree char *io = attribute(node, "ioReserve");
 
         g_autofree char *cell = attribute(node, "node");
+        g_autofree char *share = attribute(node, "share");
 
         if (!name)
             continue;
-        g_string_append_printf(preferences, "%s=%s/%s/%s/%s/%s ", name, value, mem ? mem : "", pref64 ? pref64 : "",
-                               io ? io : "", cell ? cell : "");
+        g_string_append_printf(preferences, "%s=%s/%s/%s/%s/%s/%s/%d ", name, value, mem ? mem : "", pref64 ? pref64 : "",
+                               io ? io : "", cell ? cell : "", share ? share : "", number(node, "spare", 0));
+        if (share)
+            g_hash_table_insert(guest->shares, g_strdup(value), g_strdup(share));
+        guest->promised |= number(node, "spare", 0) > 0 || (g_str_has_suffix(name, "HotplugSlots") && atoi(value) > 0);
         if (strcmp(name, "pciHotplugSlots") == 0)
             guest->wanted[0] += atoi(value);
         if (strcmp(name, "pcieHotplugSlots") == 0)
@@ -363,15 +378,16 @@ static void
 askFree(virConnectPtr conn, Guest *guest)
 {
     g_autofree char *answer = NULL;
+    const char *where;
 
-    if (guest->wanted[0] == 0 && guest->wanted[1] == 0)
+    if (!guest->promised)
         return;
     if (!(answer = virConnectDomainXMLToNative(conn, "pci-topology", guest->xml, 0)))
         g_error("pci-topology: %s", virGetLastErrorMessage());
     guest->found[0] = numberBelow(answer, "\"conventional\"", "\"slots\": ");
     guest->found[1] = numberBelow(answer, "\"pcie\"", "\"slots\": ");
-    guest->missing[0] = numberBelow(answer, "\"conventional\"", "\"missing\": ");
-    guest->missing[1] = numberBelow(answer, "\"pcie\"", "\"missing\": ");
+    for (where = strstr(answer, "\"free\""); where && (where = strstr(where, "\"missing\": ")); where++)
+        guest->missing += atoi(where + strlen("\"missing\": "));
 }
 
 
@@ -420,6 +436,67 @@ checkControllers(const Guest *before, const Guest *after, bool mayAdd, const cha
 }
 
 
+/* The group to whose members BUS is left, or NULL */
+static const char *
+groupOf(const Guest *guest, int bus)
+{
+    int hops;
+
+    for (hops = 0; bus >= 0 && bus < BUSES && hops < BUSES; hops++) {
+        if (guest->buses[bus].group && g_hash_table_contains(guest->shares, guest->buses[bus].group))
+            return guest->buses[bus].group;
+        bus = guest->buses[bus].parent;
+    }
+    return NULL;
+}
+
+
+/* The members of a group are in its slot, or on its buses, and nobody else is */
+static void
+checkGroups(const Guest *guest, const char *step)
+{
+    g_autoptr(GHashTable) slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    GHashTableIter iter;
+    gpointer name;
+    gpointer where;
+
+    count(checked, "groups");
+    g_hash_table_iter_init(&iter, guest->places);
+    while (g_hash_table_iter_next(&iter, &name, &where)) {
+        const char *hints = g_hash_table_lookup(guest->hints, name);
+        const char *own = hints ? strrchr(hints, '/') + 1 : "";
+        const char *share = g_hash_table_lookup(guest->shares, own);
+        bool inSlot = g_strcmp0(share, "slot") == 0;
+        const char *bus = groupOf(guest, (int) strtol(where, NULL, 16));
+        g_autofree char *slot = g_strndup(where, 5);
+        const char *other = g_hash_table_lookup(slots, slot);
+
+        if (!*slot || g_str_has_prefix(name, "PCI controller"))
+            continue;
+        if (g_strcmp0(bus, share && !inSlot ? own : NULL) != 0)
+            fault("groups", step, "%s is of group %s, and at %s, which is of %s", (char *) name, own, (char *) where, bus ? bus : "none");
+        if (other && strcmp(other, inSlot ? own : "") != 0)
+            fault("groups", step, "%s is of group %s, and shares %s with %s", (char *) name, own, slot, other);
+        g_hash_table_insert(slots, g_steal_pointer(&slot), g_strdup(inSlot ? own : ""));
+    }
+
+    g_hash_table_iter_init(&iter, guest->shares);
+    while (g_hash_table_iter_next(&iter, &name, &where)) {
+        int found = 0;
+        GHashTableIter each;
+        gpointer who;
+
+        if (strcmp(where, "slot") != 0)
+            continue;
+        g_hash_table_iter_init(&each, slots);
+        while (g_hash_table_iter_next(&each, NULL, &who))
+            found += strcmp(who, name) == 0;
+        if (found > 1)
+            fault("groups", step, "group %s is in %d slots", (char *) name, found);
+    }
+}
+
+
 static void
 checkAnyTime(const Guest *guest, const char *step)
 {
@@ -428,6 +505,7 @@ checkAnyTime(const Guest *guest, const char *step)
     gpointer hints;
     int index;
 
+    checkGroups(guest, step);
     count(checked, "shared");
     if (guest->faults->len)
         fault("shared", step, "%s", guest->faults->str);
@@ -452,7 +530,7 @@ checkAnyTime(const Guest *guest, const char *step)
     g_hash_table_iter_init(&iter, guest->hints);
     while (g_hash_table_iter_next(&iter, &name, &hints)) {
         const char *where = g_hash_table_lookup(guest->places, name);
-        g_auto(GStrv) parts = g_strsplit(hints, "/", 4);
+        g_auto(GStrv) parts = g_strsplit(hints, "/", 5);
         int bus = where && *where ? (int) strtol(where, NULL, 16) : -1;
         const char *model = bus < 0 ? NULL : guest->buses[bus].model;
         bool pcie = oneOf(model, "pcie-root", "pcie-root-port", "pcie-switch-downstream-port", NULL);
@@ -474,7 +552,7 @@ static bool
 isShort(const Guest *guest)
 {
     return guest->found[0] < guest->wanted[0] || guest->found[1] < guest->wanted[1] ||
-        guest->missing[0] > 0 || guest->missing[1] > 0;
+        guest->missing > 0;
 }
 
 
@@ -483,8 +561,8 @@ checkPromise(const Guest *guest, const char *step)
 {
     count(checked, "promise");
     if (isShort(guest))
-        fault("promise", step, "%sfree: %d conventional, %d PCIe; missing: %d and %d", guest->preferences,
-              guest->found[0], guest->found[1], guest->missing[0], guest->missing[1]);
+        fault("promise", step, "%sfree: %d conventional, %d PCIe; missing: %d", guest->preferences,
+              guest->found[0], guest->found[1], guest->missing);
 }
 
 
@@ -524,6 +602,8 @@ randomAddress(const Guest *guest, bool express, bool maybe)
     static const char *const conventionalModels[] = { "pci-root", "pci-bridge", "pci-bridge" };
     const char *model = express ? ONE_OF(expressModels) : ONE_OF(conventionalModels);
 
+    if (group && maybe && roll(3) == 0)
+        return g_strdup("<address type='pci' group='g'/>");
     switch (roll(maybe ? 12 : 6)) {
     case 0:
         return g_strdup("<address type='pci' hotpluggable='yes'/>");
@@ -627,8 +707,30 @@ randomPreferences(bool express)
         g_string_append_printf(text, "<preference name='pciHotplugSlots' value='%d'/>", roll(45));
     if (roll(5) == 0)
         g_string_append_printf(text, "<preference name='hotpluggable' value='%s'/>", roll(2) ? "yes" : "no");
+    if (group && roll(8))
+        g_string_append(text, group);
     g_string_append(text, "</preferences>");
     return g_string_free(text, FALSE);
+}
+
+
+/* A group, if MACHINE can have one. Those that need UEFI or several host bridges are left to other tests. */
+static char *
+randomGroup(const Machine *machine)
+{
+    bool root = (machine->express && machine->acpi) || strcmp(machine->arch, "ppc64") == 0;
+
+    switch (roll(6)) {
+    case 0:
+        return g_strdup("<preference name='pciGroup' value='g' share='slot'/>");
+    case 1:
+        return machine->express ?
+            g_strdup_printf("<preference name='pciGroup' value='g' share='switch' spare='%d'/>", roll(4)) : NULL;
+    case 2:
+        return root ? g_strdup_printf("<preference name='pciGroup' value='g' share='root' spare='%d'/>", roll(4)) : NULL;
+    default:
+        return NULL;
+    }
 }
 
 
@@ -967,7 +1069,9 @@ begin(Story *story, const char *emulators)
     } while (access(emulator, X_OK) < 0);
 
     story->machine = machine;
-    preferences = roll(4) ? randomPreferences(machine->express) : g_strdup("");
+    g_free(group);
+    group = randomGroup(machine);
+    preferences = group || roll(4) ? randomPreferences(machine->express) : g_strdup("");
     if (roll(2))
         g_string_append(devices, "<controller type='usb' model='none'/><memballoon model='none'/>");
     for (i = roll(roll(5) ? 8 : 40); i > 0; i--) {
@@ -1007,6 +1111,9 @@ sample(const char *preferences, const char *devices)
 
 #define PORT "<controller type='pci' index='1' model='pcie-root-port'><address type='pci' bus='0' slot='1' function='0'/></controller>"
 #define RNG(bus, hint) "<rng><alias name='ua-1'/><address type='pci' bus='" bus "' slot='0' function='1' " hint "/></rng>"
+#define MARKED "<controller type='pci' index='1' model='pcie-root-port'><target group='g'/><address type='pci' bus='0' slot='1' function='0'/></controller>"
+#define SLOT "<preference name='pciGroup' value='g' share='slot'/>"
+#define SWITCH "<preference name='pciGroup' value='g' share='switch'/>"
 #define WISH "<preference name='pcieHotplugSlots' value='1'/>"
 
 static int
@@ -1023,6 +1130,13 @@ selfTest(void)
     g_autoptr(Guest) warm = sample(WISH, PORT RNG("1", "hotpluggable='yes'"));
     g_autoptr(Guest) shared = sample("", PORT RNG("1", "") "<rng><address type='pci' bus='1' slot='0' function='1'/></rng>");
     g_autoptr(Guest) lost = sample("", "<controller type='pci' index='1' model='pcie-root-port'/>");
+    g_autoptr(Guest) member = sample(SLOT, PORT RNG("1", "group='g'"));
+    g_autoptr(Guest) apart = sample(SLOT, PORT RNG("1", "group='g'") "<rng><alias name='ua-2'/><address type='pci' bus='0' slot='2' group='g'/></rng>");
+    g_autoptr(Guest) mixed = sample(SLOT, PORT RNG("1", "group='g'") "<rng><alias name='ua-2'/><address type='pci' bus='1' slot='0' function='2'/></rng>");
+    g_autoptr(Guest) inside = sample(SWITCH, MARKED RNG("1", "group='g'"));
+    g_autoptr(Guest) outside = sample(SWITCH, PORT RNG("1", "group='g'"));
+    g_autoptr(Guest) stranger = sample(SWITCH, MARKED RNG("1", ""));
+    g_autoptr(Guest) forgotten = sample("", MARKED RNG("1", ""));
     g_autoptr(Guest) circle = sample("", "<controller type='pci' index='1' model='pci-bridge'><address type='pci' bus='1' slot='1'/></controller>");
     int failed = 0;
 
@@ -1037,7 +1151,7 @@ selfTest(void)
     } while (0)
 
     empty->found[1] = numberBelow("{\n  \"free\": {\n    \"pcie\": {\n      \"slots\": 1,\n", "\"pcie\"", "\"slots\": ");
-    small->found[1] = small->missing[1] = 1;
+    small->found[1] = small->missing = 1;
     /* what they say does not count, only whether they say something */
     silent = true;
     EXPECT("a moved device", true, checkMoved(used, moved, ""));
@@ -1058,6 +1172,13 @@ selfTest(void)
     EXPECT("a shared address", true, checkAnyTime(shared, ""));
     EXPECT("a controller without a place", true, checkAnyTime(lost, ""));
     EXPECT("a controller in itself", true, checkAnyTime(circle, ""));
+    EXPECT("a group in a slot", false, checkGroups(member, ""));
+    EXPECT("a group in two slots", true, checkGroups(apart, ""));
+    EXPECT("a stranger in the slot of a group", true, checkGroups(mixed, ""));
+    EXPECT("a group on its bus", false, checkGroups(inside, ""));
+    EXPECT("a member elsewhere", true, checkGroups(outside, ""));
+    EXPECT("a stranger on the bus of a group", true, checkGroups(stranger, ""));
+    EXPECT("the bus of a group that is declared no more", false, checkGroups(forgotten, ""));
     return failed;
 }
 
