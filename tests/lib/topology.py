@@ -615,7 +615,8 @@ def self_test():
 def plain(text):
     """A domain's XML without what only the series knows"""
     text = re.sub(r' *<preferences>.*?</preferences>\n', '', text, flags=re.S)
-    return re.sub(r" (hotpluggable|busHint|preferredConnection)='[^']*'", '', text)
+    text = re.sub(r" (hotpluggable|busHint|preferredConnection|group)='[^']*'", '', text)
+    return re.sub(r' *<target/>\n', '', text)
 
 
 def unless(condition, fault):

@@ -3,12 +3,12 @@
 other: their definitions, while they run, saved, and by migration. What docs/compatibility.md says."""
 
 import slots
-from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, nic, pci, rng
+from lab import BUILD, PC, PRISTINE, Q35, Daemon, address, nic, pci, preference, rng
 from parts import guest_pid
 from topology import Guest, changed, changed_topology, lost, plain, same_guest, unless, unlike
 
 SLOTS = 4
-PREFS = {'pcieHotplugSlots': SLOTS}
+PREFS = preference('pcieHotplugSlots', SLOTS) + preference('pciGroup', 'rail', share='switch')
 
 
 def hinted(name, hint):
@@ -16,7 +16,7 @@ def hinted(name, hint):
 
 
 DEVICES = rng('plain') + hinted('cold', "hotpluggable='no'") + \
-    hinted('deep', "preferredConnection='pcie-switch-downstream-port'")
+    hinted('deep', "preferredConnection='pcie-switch-downstream-port'") + hinted('member', "group='rail'")
 
 
 def dropped(text):
@@ -59,7 +59,7 @@ def ours(daemon, name='g'):
     """Define a guest that has all that only the series knows; what dumpxml prints then"""
     dump = daemon.define(name, Q35.domain(name, DEVICES, PREFS))
     faults = unless(slots.free_ports(Guest(dump)) == SLOTS, f'{slots.free_ports(Guest(dump))} slots are free')
-    return dump, faults + unless(len(Guest(dump).hints()) == 2, 'there are not two hints')
+    return dump, faults + unless(len(Guest(dump).hints()) == 3, 'there are not three hints')
 
 
 def definitions(bench):
