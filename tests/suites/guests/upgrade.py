@@ -6,7 +6,8 @@ import itertools
 import os
 
 from compat import kept, refused
-from lab import PC, PC_NO_ACPI, Q35, VIRT, Daemon, address, disk, empty_disk, nic, rng
+from lab import PC, PC_NO_ACPI, Q35, VIRT, Daemon, address, disk, empty_disk, nic, preference, rng
+from nodes import with_cells
 from parts import guest_pid
 from releases import TOP, read_releases
 from slots import free_ports, promised
@@ -31,6 +32,13 @@ def all_of_it():
         'cold': Q35.domain('cold', rng('a') + nic('b', mac=2), {'pcieHotplugSlots': 0, 'hotpluggable': 'no'}),
         'hot': Q35.domain('hot', rng('a'), {'hotpluggable': 'yes', 'defaultAddressType': 'pci'}),
         'pc': PC.domain('pc', rng('a') + hinted('b', 'preferredConnection', 'pci-bridge'), {'pciHotplugSlots': 40}),
+        'windows': Q35.domain('windows', rng('a'), preference('pcieHotplugSlots', 2, memReserve=4096, pref64Reserve=65536) +
+                              preference('pcieHotplugSlots', 1, ioReserve=4) + preference('pciHotplugSlots', 7)),
+        'nodes': with_cells(Q35.domain('nodes', hinted('near', 'node', '1') + rng('a'), preference('pcieHotplugSlots', 1, node=0) +
+                                       preference('hostdevPlacement', 'numa'), memory=512)),
+        'groups': Q35.domain('groups', ''.join(rng(f'{name}{n}', address(hints=f"group='{name}'")) for name in ('card', 'rail', 'host') for n in (0, 1)),
+                             preference('pciGroup', 'card', share='slot') + preference('pciGroup', 'rail', share='switch', spare=1) +
+                             preference('pciGroup', 'host', share='root', spare=1)),
         **({'mmio': VIRT.domain('mmio', rng('a') + rng('b', address()), {'defaultAddressType': 'virtio-mmio', 'pcieHotplugSlots': 2})}
            if VIRT.emulator else {}),
     }
@@ -64,10 +72,17 @@ def upgrade(bench):
         saved(bench, new, old, back, PC_NO_ACPI, 'pciHotplugSlots')
 
 
+def targets(text):
+    """index of a controller -> what its <target> says of windows, NUMA node and group"""
+    found = {index: element.find('target') for index, element in Guest(text).controllers.items()}
+    return {index: (target.findtext('node'), *map(target.get, ('memReserve', 'pref64Reserve', 'ioReserve', 'group')))
+            for index, target in found.items() if target is not None}
+
+
 def same(before, daemon, name, live=False):
     """Faults: a device or controller is elsewhere or gone, preferences or hints are others"""
     after = daemon.dump(name, live=live)
-    return same_guest(before, after) + kept(before, after)
+    return same_guest(before, after) + kept(before, after) + unless(targets(before) == targets(after), f'{targets(before)} became {targets(after)}')
 
 
 def definitions(bench, old, new, there, back):
