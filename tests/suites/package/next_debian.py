@@ -63,7 +63,7 @@ class Test(Scenarios):
             self.host.must(f'managedsave saved-{machine.name}')
         self.pids = {name: debian.pid(name) for name in self.lives if name.startswith('runs')}
         self.files = {name: debian.definition(name) for name in self.dumps}
-        return faults + unless(len(self.dumps) == 9, f'{len(self.dumps)} guests are defined')
+        return faults + unless(len(self.dumps) == 12, f'{len(self.dumps)} guests are defined')
 
     def upgrade(self, debian):
         text = (TOP / 'docs' / 'compatibility.md').read_text()
