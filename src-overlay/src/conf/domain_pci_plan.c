@@ -353,6 +353,7 @@ virDomainPCIPlanReserveSpareControllers(virDomainPCIAddressSet *addrs,
             continue;
 
         virDomainPCIPlanInitController(&req, addrs, cont->idx);
+        /* a slot that others have windows for is none for it */
         req.spared = addrs->plan->windowed;
 
         if (addrs->dryRun && !virDomainPCITopologyFindSlot(addrs, &req, &addr)) {

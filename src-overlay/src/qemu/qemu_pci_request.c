@@ -236,6 +236,27 @@ qemuPCIRequestPreference(const virDomainPCISlotRequest *req)
 }
 
 
+/* Can the device be nowhere but on the root bus? */
+static bool
+qemuPCIRequestIsOnRoot(const virDomainPCIHints *hints,
+                       virDomainPCIConnectFlags flags)
+{
+    return hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
+        flags & VIR_PCI_CONNECT_INTEGRATED;
+}
+
+
+/* Is the device to be on a root bus that is not one of the host bridges which
+ * can be added? */
+static bool
+qemuPCIRequestPrefersRoot(const virDomainPCIHints *hints,
+                          const qemuPCIPolicy *policy)
+{
+    return hints->hasConnection && virDomainPCIModelIsRoot(hints->connection) &&
+        (virDomainControllerModelPCI)hints->connection != policy->nodeHost;
+}
+
+
 /* Do the hints of a device contradict each other? */
 static const char *
 qemuPCIRequestContradiction(const virDomainPCIHints *hints,
@@ -243,8 +264,7 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
                             const qemuPCIPolicy *policy)
 {
     virDomainPCIConnectFlags slot = VIR_PCI_CONNECT_TYPES_ENDPOINT;
-    bool onRoot = hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
-        flags & VIR_PCI_CONNECT_INTEGRATED;
+    bool onRoot = qemuPCIRequestIsOnRoot(hints, flags);
 
     if (hints->busHint == VIR_DOMAIN_PCI_BUS_HINT_PCIE)
         slot = VIR_PCI_CONNECT_TYPE_PCIE_DEVICE;
@@ -264,8 +284,7 @@ qemuPCIRequestContradiction(const virDomainPCIHints *hints,
         return _("busHint='pci' contradicts a place on the PCI Express root bus");
 
     if (hints->hasNode &&
-        (onRoot || (hints->hasConnection && virDomainPCIModelIsRoot(hints->connection) &&
-                    (virDomainControllerModelPCI)hints->connection != policy->nodeHost)))
+        (onRoot || qemuPCIRequestPrefersRoot(hints, policy)))
         return _("a place on the root bus contradicts 'node'");
 
     if (!hints->hasConnection)
@@ -307,7 +326,7 @@ qemuPCIRequestIsFixed(const virDomainDeviceDef *dev,
 static bool
 qemuPCIRequestLeavesGroup(const virDomainPCIHints *hints,
                           const virDomainPCIGroup *group,
-                          const virDomainDef *def)
+                          const qemuPCIPolicy *policy)
 {
     virDomainControllerModelPCI model = hints->connection;
 
@@ -322,8 +341,7 @@ qemuPCIRequestLeavesGroup(const virDomainPCIHints *hints,
         return model == VIR_DOMAIN_CONTROLLER_MODEL_PCIE_ROOT_PORT ||
             virDomainPCIModelIsHostBridge(model);
 
-    return virDomainPCIModelIsRoot(model) &&
-        model != qemuPCIPolicyGet(def)->nodeHost;
+    return qemuPCIRequestPrefersRoot(hints, policy);
 }
 
 
@@ -331,7 +349,8 @@ qemuPCIRequestLeavesGroup(const virDomainPCIHints *hints,
 static const char *
 qemuPCIRequestGroupProblem(const virDomainDeviceDef *dev,
                            const virDomainDeviceInfo *info,
-                           const virDomainDef *def)
+                           const virDomainDef *def,
+                           const qemuPCIPolicy *policy)
 {
     const virDomainPCIHints *hints = &info->pciHints;
     const virDomainPCIGroup *group = virDomainPreferencesGetGroup(def->preferences, hints->group);
@@ -349,11 +368,10 @@ qemuPCIRequestGroupProblem(const virDomainDeviceDef *dev,
         return _("the device has a place of its own, and cannot be in a group");
 
     if (group->share != VIR_DOMAIN_PCI_GROUP_SLOT) {
-        if (hints->hotpluggable == VIR_TRISTATE_BOOL_NO ||
-            info->pciConnectFlags & VIR_PCI_CONNECT_INTEGRATED)
+        if (qemuPCIRequestIsOnRoot(hints, info->pciConnectFlags))
             return _("a place on the root bus contradicts 'group'");
 
-        return qemuPCIRequestLeavesGroup(hints, group, def) ?
+        return qemuPCIRequestLeavesGroup(hints, group, policy) ?
             _("'preferredConnection' contradicts 'group'") : NULL;
     }
 
@@ -401,7 +419,7 @@ qemuPCIRequestCheck(const virDomainDeviceDef *dev,
         return qemuPCIRequestRefuse(dev, _("the machine type has no PCI"));
 
     if ((reason = qemuPCIRequestContradiction(&info->pciHints, info->pciConnectFlags, policy)) ||
-        (reason = qemuPCIRequestGroupProblem(dev, info, def)))
+        (reason = qemuPCIRequestGroupProblem(dev, info, def, policy)))
         return qemuPCIRequestRefuse(dev, reason);
 
     if (info->pciHints.hasNode &&

@@ -455,7 +455,9 @@ groupOf(const Guest *guest, int bus)
 static void
 checkGroups(const Guest *guest, const char *step)
 {
+    /* slot -> group whose slot it is, or "", and the other way round */
     g_autoptr(GHashTable) slots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GHashTable) homes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     GHashTableIter iter;
     gpointer name;
     gpointer where;
@@ -470,6 +472,7 @@ checkGroups(const Guest *guest, const char *step)
         const char *bus = groupOf(guest, (int) strtol(where, NULL, 16));
         g_autofree char *slot = g_strndup(where, 5);
         const char *other = g_hash_table_lookup(slots, slot);
+        const char *home = inSlot ? g_hash_table_lookup(homes, own) : NULL;
 
         if (!*slot || g_str_has_prefix(name, "PCI controller"))
             continue;
@@ -477,22 +480,11 @@ checkGroups(const Guest *guest, const char *step)
             fault("groups", step, "%s is of group %s, and at %s, which is of %s", (char *) name, own, (char *) where, bus ? bus : "none");
         if (other && strcmp(other, inSlot ? own : "") != 0)
             fault("groups", step, "%s is of group %s, and shares %s with %s", (char *) name, own, slot, other);
+        if (home && strcmp(home, slot) != 0)
+            fault("groups", step, "group %s is in %s and in %s", own, home, slot);
+        if (inSlot)
+            g_hash_table_insert(homes, g_strdup(own), g_strdup(slot));
         g_hash_table_insert(slots, g_steal_pointer(&slot), g_strdup(inSlot ? own : ""));
-    }
-
-    g_hash_table_iter_init(&iter, guest->shares);
-    while (g_hash_table_iter_next(&iter, &name, &where)) {
-        int found = 0;
-        GHashTableIter each;
-        gpointer who;
-
-        if (strcmp(where, "slot") != 0)
-            continue;
-        g_hash_table_iter_init(&each, slots);
-        while (g_hash_table_iter_next(&each, NULL, &who))
-            found += strcmp(who, name) == 0;
-        if (found > 1)
-            fault("groups", step, "group %s is in %d slots", (char *) name, found);
     }
 }
 

@@ -73,10 +73,9 @@ def upgrade(bench):
 
 
 def targets(text):
-    """index of a controller -> what its <target> says of windows, NUMA node and group"""
+    """index of a controller -> what its <target> says: of windows, group and NUMA node, among others"""
     found = {index: element.find('target') for index, element in Guest(text).controllers.items()}
-    return {index: (target.findtext('node'), *map(target.get, ('memReserve', 'pref64Reserve', 'ioReserve', 'group')))
-            for index, target in found.items() if target is not None}
+    return {index: {**target.attrib, 'node': target.findtext('node')} for index, target in found.items() if target is not None}
 
 
 def same(before, daemon, name, live=False):
