@@ -57,13 +57,12 @@ qemuPCIPlanReserveOneFree(virDomainPCIAddressSet *addrs,
 }
 
 
-/* Keeps free what is to be free besides the slots of the devices. What is
- * added for promised slots is spare: it comes from bus @firstSpare on. */
+/* Keeps free what is to be free besides the slots of the devices and those
+ * that are promised */
 static int
 qemuPCIPlanReserveFree(qemuPCIPlanning *planning,
                        virDomainPCIAddressSet *addrs,
-                       bool growthSlot,
-                       size_t *firstSpare)
+                       bool growthSlot)
 {
     size_t nbuses = addrs->nbuses;
 
@@ -83,16 +82,12 @@ qemuPCIPlanReserveFree(qemuPCIPlanning *planning,
 
     /* promised slots are counted anew on each run, so that nothing is gained
      * from looking ahead */
-    if (planning->promise.nitems == 0 &&
-        virDomainPCIPlanReserveDisplaced(addrs) < 0)
-        return -1;
-
-    *firstSpare = addrs->nbuses;
-    return qemuPCIPromiseReserve(&planning->promise, addrs);
+    return planning->promise.nitems == 0 ? virDomainPCIPlanReserveDisplaced(addrs) : 0;
 }
 
 
-/* Adds a controller to @draft for each bus of @addrs that has none */
+/* Adds a controller to @draft for each bus of @addrs that has none. They are
+ * spare, there for their free slots alone, from bus @firstSpare on. */
 static int
 qemuPCIPlanAddControllers(qemuPCIPlanning *planning,
                           virDomainDef *draft,
@@ -159,7 +154,13 @@ qemuPCIPlanRun(qemuPCIPlanning *planning,
                                                         addrs->nbuses);
     }
 
-    if (qemuPCIPlanReserveFree(planning, addrs, growthSlot, &firstSpare) < 0 ||
+    if (qemuPCIPlanReserveFree(planning, addrs, growthSlot) < 0)
+        return -1;
+
+    /* what has just been added for devices may have slots to spare: the next
+     * run knows, and adds what is missing of the promises */
+    firstSpare = addrs->nbuses;
+    if ((firstSpare == nbuses && qemuPCIPromiseReserve(&planning->promise, addrs) < 0) ||
         qemuPCIPlanAddControllers(planning, draft, addrs, firstSpare) < 0)
         return -1;
 
@@ -196,19 +197,20 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
                  virDomainDef *def,
                  virDomainPCIPadding padding)
 {
-    virDomainDef draft = *def;
+    g_autofree virDomainDef *draft = g_new0(virDomainDef, 1);
     size_t runs;
     int rc = 0;
 
-    draft.controllers = g_new0(virDomainControllerDef *, def->ncontrollers);
-    memcpy(draft.controllers, def->controllers,
+    *draft = *def;
+    draft->controllers = g_new0(virDomainControllerDef *, def->ncontrollers);
+    memcpy(draft->controllers, def->controllers,
            def->ncontrollers * sizeof(def->controllers[0]));
 
-    virDomainPCIPlanReset(plan, padding, &draft);
+    virDomainPCIPlanReset(plan, padding, draft);
 
     /* each run adds a controller, or finds a place for one */
     for (runs = 0; rc == 0 && runs <= 4 * VIR_DOMAIN_PCI_BUSES_MAX; runs++)
-        rc = qemuPCIPlanRun(planning, plan, &draft, runs == 0);
+        rc = qemuPCIPlanRun(planning, plan, draft, runs == 0);
 
     if (rc == 0) {
         virReportError(VIR_ERR_INTERNAL_ERROR, "%s",
@@ -217,25 +219,25 @@ qemuPCIPlanDraft(qemuPCIPlanning *planning,
     }
 
     if (rc > 0)
-        rc = qemuPCIPromiseCheck(&planning->promise, &draft);
+        rc = qemuPCIPromiseCheck(&planning->promise, draft);
 
     plan->def = def;
 
     /* no device shares a slot for the sake of a bridge that none needs */
     if (rc == 0 && planning->joined && planning->grown && !planning->noGrowthSlot) {
-        qemuPCIPlanFreeDraft(planning, &draft);
+        qemuPCIPlanFreeDraft(planning, draft);
         planning->noGrowthSlot = true;
         return qemuPCIPlanDraft(planning, plan, def, padding);
     }
 
     if (rc < 0) {
-        qemuPCIPlanFreeDraft(planning, &draft);
+        qemuPCIPlanFreeDraft(planning, draft);
         return -1;
     }
 
     g_free(def->controllers);
-    def->controllers = draft.controllers;
-    def->ncontrollers = draft.ncontrollers;
+    def->controllers = draft->controllers;
+    def->ncontrollers = draft->ncontrollers;
     return 0;
 }
 
