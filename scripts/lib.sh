@@ -517,12 +517,14 @@ for test in known["tests"]:
 print("\n".join(sorted(wanted)))' "$OBJ"
 }
 
-# pristine_targets: what is compiled of a pristine release: all but its tests, which nobody runs
+# pristine_targets: what is compiled of a pristine release: all but what nobody runs there, its tests, its examples and the
+# daemons beside QEMU's, each of which would compile the dispatch of all calls for itself
 pristine_targets() {
     meson introspect --targets "$OBJ" | python3 -c '
-import json, os, sys
+import json, os, re, sys
 names = [os.path.relpath(name, sys.argv[1]) for target in json.load(sys.stdin) if target["build_by_default"] for name in target["filename"]]
-print("\n".join(name for name in names if not name.startswith("tests/")))' "$OBJ"
+unused = re.compile(r"tests/|examples/|src/(libvirt|virt(nodedev|nwfilter|proxy|storage))d$")
+print("\n".join(name for name in names if not unused.match(name)))' "$OBJ"
 }
 
 # which of ninja's targets to make; all without any
