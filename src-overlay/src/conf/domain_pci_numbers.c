@@ -196,13 +196,15 @@ virDomainPCINumbersChoose(virDomainPCIAddressSet *addrs,
 
     for (i = 0; i < def->ncontrollers; i++) {
         virDomainControllerDef *cont = def->controllers[i];
-        int lowest = virDomainPCINumbersLowest(def);
-        int spare = MIN(NUMBERS_SPARE, lowest - taken);
+        int lowest;
+        int spare;
         int count;
 
         if (!virDomainPCINumbersIsWanted(cont) || virBitmapIsBitSet(given, cont->idx))
             continue;
 
+        lowest = virDomainPCINumbersLowest(def);
+        spare = MIN(NUMBERS_SPARE, lowest - taken);
         if (spare < 0) {
             virReportError(VIR_ERR_CONFIG_UNSUPPORTED,
                            _("No free bus numbers for PCI controller model='%1$s' of NUMA node %2$d: %3$d are needed, and there are %4$d"),
