@@ -174,7 +174,12 @@ class Booted:
 
     def boot(self):
         self.lab.must('start g')
-        self.wait(lambda: [] if self.listing() else ['no listing'], 'Linux does not come up', self.patience)
+        try:
+            self.wait(lambda: [] if self.listing() else ['no listing'], 'Linux does not come up', self.patience)
+        except Broken as fault:
+            # firmware that goes round in circles has another address than a kernel that waits
+            state = re.findall(r'CPU#\d+|\b(?:[RE]IP=|PC=|NIP +)[0-9a-f]+|HLT=\d', self.lab.hmp('g', 'info registers -a'))
+            raise Broken(f'{fault}; the processors: {" ".join(state)}') from fault
         self.wait(self.differs, 'after the boot')
 
 
