@@ -177,8 +177,9 @@ class Booted:
         try:
             self.wait(lambda: [] if self.listing() else ['no listing'], 'Linux does not come up', self.patience)
         except Broken as fault:
-            # firmware that goes round in circles has another address than a kernel that waits
-            state = re.findall(r'CPU#\d+|\b(?:[RE]IP=|PC=|NIP +)[0-9a-f]+|HLT=\d', self.lab.hmp('g', 'info registers -a'))
+            # firmware that goes round in circles has another address than a kernel that waits; a guest that is gone has none
+            _, registers = self.lab.run('qemu-monitor-command g --hmp "info registers -a"')
+            state = re.findall(r'CPU#\d+|\b(?:[RE]IP=|PC=|NIP +)[0-9a-f]+|HLT=\d', registers)
             raise Broken(f'{fault}; the processors: {" ".join(state)}') from fault
         self.wait(self.differs, 'after the boot')
 
