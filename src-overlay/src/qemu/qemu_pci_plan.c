@@ -80,8 +80,8 @@ qemuPCIPlanReserveFree(qemuPCIPlanning *planning,
         qemuPCIPlanReserveOneFree(addrs, VIR_PCI_CONNECT_TYPE_PCIE_DEVICE) < 0)
         return -1;
 
-    /* promised slots are counted anew on each run, so that nothing is gained
-     * from looking ahead */
+    /* a bridge with windows for promised slots that finds no room would be
+     * taken for one that devices need, and have another one added beside it */
     return planning->promise.nitems == 0 ? virDomainPCIPlanReserveDisplaced(addrs) : 0;
 }
 
